@@ -1,0 +1,91 @@
+package secret
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+)
+
+// MaxSize is the largest secret, in bytes and with its line ending, that [ReadFile], [ReadFD] and [Read] take.
+const MaxSize = 16 << 10
+
+var (
+	// ErrEmpty means that the file or descriptor held nothing, or only a line ending.
+	ErrEmpty = errors.New("the secret is empty")
+	// ErrTooLarge means that it held more than [MaxSize] bytes.
+	ErrTooLarge = fmt.Errorf("the secret is larger than %d bytes; is this the right file?", MaxSize)
+)
+
+// ReadFile reads a secret from a file and trims one trailing line ending. It reads at most [MaxSize] + 1 bytes.
+//
+// The warning is not empty when the file is a regular one that its group or everybody may read; the secret is returned all the same,
+// since container runtimes mount secrets that way. On Windows, whose permissions are not mode bits, there is no warning.
+func ReadFile(path string) (value Bytes, warning string, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return Bytes{}, "", fmt.Errorf("read secret: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	info, err := file.Stat()
+	if err != nil {
+		return Bytes{}, "", fmt.Errorf("read secret: %w", err)
+	}
+	if info.IsDir() {
+		return Bytes{}, "", fmt.Errorf("read secret: %s is a directory; name the file inside it", path)
+	}
+	value, err = Read(file)
+	if err != nil {
+		return Bytes{}, "", fmt.Errorf("read secret from %s: %w", path, err)
+	}
+	if runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode().Perm()&0o044 != 0 {
+		warning = fmt.Sprintf("other users of this machine can read the secret in %s (mode %04o); run: chmod 600 %s", path, info.Mode().Perm(), path)
+	}
+	return value, warning, nil
+}
+
+// ReadFD reads a secret from an inherited file descriptor until its end, trims one trailing line ending and closes the descriptor.
+// It blocks until the writing side closes. On Windows fd is a handle, except 0, which is standard input everywhere.
+func ReadFD(fd uintptr) (value Bytes, err error) {
+	file := os.Stdin
+	if fd != 0 {
+		file = os.NewFile(fd, fmt.Sprintf("descriptor %d", fd))
+	}
+	if file == nil {
+		return Bytes{}, fmt.Errorf("read secret from descriptor %d: not a valid descriptor", fd)
+	}
+	defer func() {
+		if closeErr := file.Close(); err == nil && closeErr != nil {
+			err = fmt.Errorf("read secret from descriptor %d: %w", fd, closeErr)
+		}
+	}()
+	value, err = Read(file)
+	if err != nil {
+		return Bytes{}, fmt.Errorf("read secret from descriptor %d: %w", fd, err)
+	}
+	return value, nil
+}
+
+// Read reads a secret until the end of source and trims one trailing line ending (LF or CR LF), no other space. It stops after
+// [MaxSize] + 1 bytes with [ErrTooLarge]; nothing at all is [ErrEmpty].
+func Read(source io.Reader) (Bytes, error) {
+	buffer := make([]byte, MaxSize+1)
+	defer clear(buffer)
+	n, err := io.ReadFull(source, buffer)
+	switch {
+	case err == nil:
+		return Bytes{}, ErrTooLarge
+	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return Bytes{}, err
+	}
+	text := buffer[:n]
+	if trimmed, found := bytes.CutSuffix(text, []byte("\n")); found {
+		text = bytes.TrimSuffix(trimmed, []byte("\r"))
+	}
+	if len(text) == 0 {
+		return Bytes{}, ErrEmpty
+	}
+	return NewBytes(text), nil
+}
