@@ -6,11 +6,13 @@
 // promise to hide keys or sizes from the backend. What it promises is tested by drivertest, which every driver and every decorator runs.
 //
 // Keys are UTF-8 without NUL, 1…MaxKey bytes, compared byte by byte. A key the backend cannot hold exactly is refused with
-// InvalidKey and nothing is changed: a driver never stores under an alias. Keys below ".sallyport/" are the gateway's own; a driver
-// treats them like any other, but keeps its own files (temporaries, upload parts) out of every listing.
+// InvalidKey and nothing is changed: a driver never stores under an alias. Get, Head and Delete of such a key answer InvalidKey too.
+// Keys below ".sallyport/" are the gateway's own; a driver treats them like any other, but for those that are Reserved: these are
+// driver's files (temporaries, upload parts, notes), refused with InvalidKey and never listed.
 //
-// Every method may be called from many goroutines at once. Every error is an *Error. Slices and readers handed in are not kept after
-// the return; slices handed out are the caller's.
+// Every method may be called from many goroutines at once. Every error is an *Error, also those of a Get's reader, but for io.EOF.
+// With a ctx that has ended already every method fails with Canceled before it changes anything or reads a body. Slices and readers
+// handed in are not kept after the return; slices handed out are the caller's.
 package driver
 
 import (
@@ -26,17 +28,19 @@ type Driver interface {
 
 	// Put replaces the object at key by exactly size bytes of body. Readers see the old object or the new one, never a mixture. nil
 	// means durable. On an error the old object stands; only after UnknownOutcome it may be the old or the new, whole. A body that ends
-	// early, runs longer or fails makes Put fail with body's error in the tree, and nothing is changed. With a condition that does not
-	// hold: PreconditionFailed, decided atomically with the write; the body may be left unread. A driver that lacks the condition's
-	// capability answers Unsupported before it writes. When ctx ends before the commit Put fails with Canceled. Body is read from one
-	// goroutine and never after Put returned. Put is safe to repeat with the same bytes.
+	// early, runs longer or fails makes Put fail with BadBody and body's error in the tree, and nothing is changed; use ExactBody. With a
+	// condition that does not hold: PreconditionFailed, decided atomically with the write; the body may be left unread. A driver that
+	// lacks the condition's capability answers Unsupported before it writes. Above MaxObject → TooLarge before the body is read. When ctx
+	// ends before the commit Put fails with Canceled, also when the body fails because of it. Body is read from one goroutine and never
+	// after Put returned. Put is safe to repeat with the same bytes.
 	Put(ctx context.Context, key string, body io.Reader, size int64, opts *PutOptions) (*Info, error)
 
 	// Get opens the object at key, or a range of it. The Info describes the whole object; the reader yields exactly the range, all from
 	// one revision, whatever happens to key meanwhile; if the backend delivers less, Read fails with Corrupt or Unavailable, never with a
-	// clean end. Absent → NotFound. IfMatch other than the present ETag → PreconditionFailed. A range that begins at or after the end of a
-	// non-empty object → InvalidRange; of an empty object, only the whole and any suffix can be read. The caller closes the reader. When
-	// ctx ends, reads fail.
+	// clean end. Absent → NotFound. IfMatch other than the present ETag → PreconditionFailed, before the range is looked at. A range that
+	// begins at or after the end of a non-empty object → InvalidRange; of an empty object, only the whole (Offset and Length 0) and any
+	// suffix can be read, all else is InvalidRange. The caller closes the reader, once or more often, at any point. When ctx ends, reads
+	// fail with Canceled; after Close reads fail.
 	Get(ctx context.Context, key string, opts *GetOptions) (io.ReadCloser, *Info, error)
 
 	// Head returns the Info of the object at key; absent → NotFound.
@@ -54,7 +58,8 @@ type Driver interface {
 	// Uploads returns the multipart side of this root.
 	Uploads() Uploads
 
-	// Close releases what the driver holds (locks, connections). Calls under way fail or finish; later calls fail. Close twice is harmless.
+	// Close releases what the driver holds (locks, connections). Calls under way fail or finish; later calls fail, and never with a kind
+	// that says something about an object, such as NotFound. Close twice is harmless.
 	Close() error
 }
 
@@ -66,34 +71,43 @@ type Driver interface {
 // "done" after Complete. An upload whose "0" is empty is a split PUT of Store's own: swept when old, never listed.
 type Uploads interface {
 	// Create begins an upload for key. It calls note with the new id and stores what that returns as note "0", durably, before it
-	// returns. With a nil note the upload is a split PUT. On an error nothing remains but what a sweep removes.
+	// returns. With a nil note the upload is a split PUT. An error of note comes back in the tree; above 16 KiB → TooLarge. On an error
+	// nothing remains but what a sweep removes; a repeated Create calls note again, with another id. Ids are never used twice, hold only
+	// UTF-8 without NUL and are ≤ 1 KiB.
 	Create(ctx context.Context, key string, note func(uploadID string) ([]byte, error)) (uploadID string, err error)
 
 	// PutPart stores exactly size bytes of body as part n (1…10000), durably, replacing an earlier part n atomically. The body rules are
-	// those of Put. The returned ETag names exactly these bytes: Complete with an ETag that is no longer the part's fails with InvalidPart.
+	// those of Put; above MaxPart → TooLarge. The returned ETag names exactly these bytes: Complete with an ETag that is no longer the part's
+	// fails with InvalidPart (sent again with equal bytes a part may have the ETag it had). On an error the earlier part n stands. Unknown,
+	// aborted or completed upload → NoSuchUpload. Safe to repeat with the same bytes.
 	PutPart(ctx context.Context, up Upload, n int, body io.Reader, size int64) (*Part, error)
 
 	// CopyPart is PutPart with length bytes at off of the object src as they are, if src still has the ETag ifMatch (else
-	// PreconditionFailed). Without the capability → Unsupported.
+	// PreconditionFailed; "" = any). Absent src → NotFound; a range that is not wholly inside src → InvalidRange. Without the capability →
+	// Unsupported.
 	CopyPart(ctx context.Context, up Upload, n int, src string, off, length int64, ifMatch string) (*Part, error)
 
-	// Note stores a record beside the upload, durably, replacing one of the same name. Above 16 KiB → TooLarge.
+	// Note stores a record beside the upload, durably, replacing one of the same name, also after Complete. Above 16 KiB → TooLarge. Names
+	// keep ValidNoteName. For an upload that is unknown or aborted it answers NoSuchUpload or stores the note all the same, as an abort that
+	// runs at the same time would leave it: Read, Stale and Abort then know the upload.
 	Note(ctx context.Context, up Upload, name string, note []byte) error
 
-	// Read returns the parts in ascending order and all notes in byte order of their names. Unknown upload without any note →
-	// NoSuchUpload. After Complete the parts are empty and the notes are still there, "done" among them if it was written.
+	// Read returns the parts in ascending order and all notes in byte order of their names. Unknown upload without any note, or one of
+	// another key → NoSuchUpload. After Complete the parts are empty and the notes are still there, "done" among them if it was written.
 	Read(ctx context.Context, up Upload) (parts []Part, notes []Note, err error)
 
 	// Complete makes the listed parts, concatenated in the order given (ascending numbers), the object at the upload's key: atomic and
 	// durable like Put, with the same conditions. Parts not listed are dropped. A listed part that is absent or has another ETag →
-	// InvalidPart; nothing changed, the upload stays open. Unknown, aborted or completed → NoSuchUpload. Deletes no note.
+	// InvalidPart, and so is a part but the last that is below MinPart or breaks EqualParts; a whole above MaxObject → TooLarge. After any
+	// error but UnknownOutcome the upload stays open and nothing is changed. Unknown, aborted or completed → NoSuchUpload. Deletes no note.
 	Complete(ctx context.Context, up Upload, parts []Part, opts *PutOptions) (*Info, error)
 
-	// Abort drops parts and notes. Of an unknown upload → NoSuchUpload; of a completed one it removes the notes and answers nil.
+	// Abort drops parts and notes. Of an unknown or aborted upload → NoSuchUpload; of a completed one it removes the notes and answers nil,
+	// and the object stays.
 	Abort(ctx context.Context, up Upload) error
 
-	// List returns the open uploads (those with a note "0" that is not empty, and no "done"), in byte order of key, then of id, with their
-	// first notes. ListOptions.After is a key; uploads of that very key are listed only with an UploadAfter they come after.
+	// List returns the open uploads (those with a note "0" that is not empty, and no "done", so also one completed before its "done" was
+	// written), in byte order of key, then of id, with their first notes. ListOptions.After is a key; uploads of that very key are listed only with an UploadAfter they come after.
 	List(ctx context.Context, opts *ListUploadsOptions) (*UploadPage, error)
 
 	// Stale returns every upload begun before the given time, split PUTs and completed ones included, in no order: what a sweep looks at.
@@ -147,7 +161,7 @@ type DeleteOptions struct {
 // ListOptions choose a page; never nil.
 type ListOptions struct {
 	Prefix    string // "" = all
-	Delimiter string // "" = no grouping; else keys that hold it after Prefix are grouped into prefixes that end with it
+	Delimiter string // "" = no grouping; else keys that hold it wholly after Prefix are grouped into prefixes that end with its first occurrence
 	After     string // only entries greater than this; a common prefix counts as the string it is, and is left out if After begins with it
 	Limit     int    // entries, objects and prefixes together; 1…1000; 0 = 1000
 }

@@ -31,12 +31,13 @@ const (
 	ReadOnly                // the backend accepts no writes at present
 	Corrupt                 // the backend contradicts itself: a cut answer, a lost part, a wrong length
 	Canceled                // ctx ended first
+	BadBody                 // the body handed in failed, ended early or ran longer, its error is in the tree; nothing was changed
 )
 
 var kindNames = [...]string{
 	"internal error", "not found", "precondition failed", "conflict", "invalid key", "invalid range", "too large", "no such upload",
 	"invalid part", "unsupported", "unauthenticated", "denied", "throttled", "unavailable", "unknown outcome", "no space", "read-only",
-	"corrupt", "canceled",
+	"corrupt", "canceled", "bad body",
 }
 
 // String returns the kind in words, or "kind N" for a number this build does not know.
