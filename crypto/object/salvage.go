@@ -1,0 +1,135 @@
+package object
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"iter"
+
+	"sallyport/crypto/chunked"
+	"sallyport/crypto/keys"
+)
+
+// Salvaged is a frame that was found without tail and table. Its header was verified: part number and length are what was sealed.
+type Salvaged struct {
+	FramePrefix
+	Offset int64 // in the file
+
+	src    io.ReaderAt
+	size   int64
+	key    keys.FrameKey
+	prefix [FramePrefixSize]byte
+	seal   [chunked.HeaderSize]byte
+}
+
+// Salvage walks a file of size bytes from its beginning and yields every frame whose header the keyring's secret verifies, in the order
+// of the file. The tail and the table are not used. Vault is the vault id, which frames do not carry; it does not matter in mode C.
+//
+// Where no frame begins, or one does not verify, the walk searches forward for the next, so that a damaged header costs its own frame
+// only; that a header was lost shows in the gap between part numbers. An error of the keyring for one frame skips that frame and is
+// yielded with its prefix; an error of src ends the walk. Two frames of one part number can be found only in a file that nobody
+// completed: a table would say which belongs.
+func Salvage(src io.ReaderAt, size int64, vault VaultID, keyring Keyring) iter.Seq2[*Salvaged, error] {
+	return func(yield func(*Salvaged, error) bool) {
+		for off := int64(0); ; {
+			at, err := nextFrame(src, size, off)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if at < 0 {
+				return
+			}
+			s, err := salvageAt(src, size, at, vault, keyring)
+			var unreadable *readFailure
+			if errors.As(err, &unreadable) {
+				yield(nil, unreadable.err)
+				return
+			}
+			off = at + 1
+			if s == nil {
+				continue
+			}
+			if err == nil {
+				off = at + FrameSize(s.Plain)
+			}
+			if !yield(s, err) {
+				return
+			}
+		}
+	}
+}
+
+// readFailure tells an error of the source from one of the keyring.
+type readFailure struct{ err error }
+
+func (e *readFailure) Error() string { return e.err.Error() }
+
+// salvageAt looks at the place where the magic of a frame stands. It returns nil when that is no frame of this secret.
+func salvageAt(src io.ReaderAt, size, at int64, vault VaultID, keyring Keyring) (*Salvaged, error) {
+	if size-at < FrameHeaderSize+chunked.TagSize {
+		return nil, nil
+	}
+	var header [FrameHeaderSize]byte
+	if err := readAt(src, header[:], at); err != nil {
+		return nil, &readFailure{err}
+	}
+	prefix, err := ParseFramePrefix(header[:])
+	if err != nil {
+		return nil, nil
+	}
+	s := &Salvaged{FramePrefix: prefix, Offset: at, src: src, size: size}
+	s.prefix = [FramePrefixSize]byte(header[:])
+	s.seal = [chunked.HeaderSize]byte(header[FramePrefixSize:])
+	secret, err := keyring.Secret(prefix.identity(vault))
+	if err != nil {
+		return s, err
+	}
+	s.key = secret.FrameKey()
+	if _, err := chunked.NewOpener(s.key.Reveal(), frameContext(s.prefix), s.seal[:]); err != nil {
+		return nil, nil
+	}
+	return s, nil
+}
+
+// nextFrame finds the next magic of a frame from off on, or -1.
+func nextFrame(src io.ReaderAt, size, off int64) (int64, error) {
+	buf := make([]byte, 256<<10)
+	for size-off >= int64(len(frameMagic)) {
+		b := buf[:min(int64(len(buf)), size-off)]
+		if err := readAt(src, b, off); err != nil {
+			return 0, err
+		}
+		if i := bytes.Index(b, []byte(frameMagic)); i >= 0 {
+			return off + int64(i), nil
+		}
+		off += int64(len(b) - len(frameMagic) + 1)
+	}
+	return -1, nil
+}
+
+// Reader reads the frame's plaintext from its beginning. Damage gives [ErrDamaged] after the verified bytes ahead of it, and a file that
+// ends inside the frame gives [io.ErrUnexpectedEOF].
+func (s *Salvaged) Reader() io.Reader { return s.ReaderFrom(0) }
+
+// Chunks gives the number of chunks of the frame.
+func (s *Salvaged) Chunks() int64 { return s.Plain/chunked.ChunkSize + 1 }
+
+// ReaderFrom reads the frame's plaintext from the beginning of a chunk on, so that the chunks behind a damaged one can still be read.
+func (s *Salvaged) ReaderFrom(chunk int64) io.Reader {
+	opener, err := chunked.NewOpener(s.key.Reveal(), frameContext(s.prefix), s.seal[:])
+	if err != nil {
+		panic("object: internal error: salvaged frame does not open again")
+	}
+	off, length := chunked.ChunkRange(s.Plain, chunk, s.Chunks())
+	off += s.Offset + FrameHeaderSize
+	section := io.NewSectionReader(s.src, off, min(length, max(0, s.size-off)))
+	return &salvageReader{chunked.NewChunkReader(opener, section, s.Plain, chunk, s.Chunks())}
+}
+
+type salvageReader struct{ chunks *chunked.ChunkReader }
+
+func (r *salvageReader) Read(p []byte) (int, error) {
+	n, err := r.chunks.Read(p)
+	return n, readError(err)
+}
