@@ -1,0 +1,205 @@
+package vault
+
+import (
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"sallyport/config/secret"
+)
+
+const (
+	minPasswordLength   = 12
+	maxPasswordBytes    = 1024
+	minDistinct         = 5
+	minUnpredictable    = 8
+	shortestRun         = 4
+	passphraseWords     = 6
+	passphraseSyllables = 5
+)
+
+// WeakPasswordError says why a password was refused. It does not repeat the password.
+type WeakPasswordError struct{ Reason string }
+
+// Error says what is wrong and what to do.
+func (e *WeakPasswordError) Error() string {
+	return "the password is too easy to guess: " + e.Reason + "; whoever copies the vault file can try passwords without limit, so use a longer one, or let a passphrase be made for you"
+}
+
+// commonPieces are what guessing programs try first, after lower-casing and undoing digits that stand for letters. Longer pieces come
+// before those they contain.
+func commonPieces() []string {
+	return []string{
+		"sallyport", "passphrase", "password", "passwort", "passord", "contrasena", "motdepasse", "administrator", "iloveyou", "trustno", "changeme",
+		"sunshine", "princess", "football", "baseball", "superman", "starwars", "whatever", "internet", "computer", "letmein", "welcome", "default",
+		"charlie", "michael", "jennifer", "batman", "dragon", "monkey", "master", "shadow", "freedom", "hunter", "summer", "winter", "spring", "autumn",
+		"secret", "backup", "server", "cloud", "login", "admin", "access", "hello", "qwertz", "qwerty", "azerty", "test", "root", "user", "guest", "pass",
+	}
+}
+
+// keyboardRows are read in both directions.
+func keyboardRows() []string {
+	return []string{"1234567890", "qwertyuiop", "qwertzuiop", "azertyuiop", "asdfghjkl", "qsdfghjklm", "zxcvbnm", "yxcvbnm", "wxcvbn", "abcdefghijklmnopqrstuvwxyz", "1qaz2wsx3edc4rfv5tgb6yhn"}
+}
+
+// CheckPassword refuses with [WeakPasswordError] a password that guessing programs would reach early: shorter than 12 characters, of
+// few different characters, a repetition, or with fewer than 8 characters left once every well-known word, keyboard row, repeated
+// character and year counts as one. It is a plain rule, not a measurement: a quotation passes it, and is still guessable.
+func CheckPassword(password secret.String) error {
+	if password.IsZero() {
+		return errNoPassword
+	}
+	if !utf8.ValidString(password.Reveal()) {
+		return &WeakPasswordError{Reason: "it is not valid text (UTF-8)"}
+	}
+	if len(password.Reveal()) > maxPasswordBytes {
+		return &WeakPasswordError{Reason: fmt.Sprintf("it is longer than %d bytes, which cannot be meant", maxPasswordBytes)}
+	}
+	text := []rune(norm.NFC.String(password.Reveal()))
+	if len(text) < minPasswordLength {
+		return &WeakPasswordError{Reason: fmt.Sprintf("it has %d characters, at least %d are needed", len(text), minPasswordLength)}
+	}
+	distinct := map[rune]bool{}
+	for _, r := range text {
+		distinct[r] = true
+	}
+	if len(distinct) < minDistinct {
+		return &WeakPasswordError{Reason: fmt.Sprintf("it consists of only %d different characters", len(distinct))}
+	}
+	if repeats(text) {
+		return &WeakPasswordError{Reason: "it repeats itself"}
+	}
+	if unpredictable(string(text)) < minUnpredictable {
+		return &WeakPasswordError{Reason: "most of it is well-known words, keyboard rows, repeated characters or a year"}
+	}
+	return nil
+}
+
+// repeats reports whether text is one shorter piece again and again, its last repetition possibly cut.
+func repeats(text []rune) bool {
+	for period := 1; period <= len(text)/2; period++ {
+		same := true
+		for i := period; i < len(text); i++ {
+			if text[i] != text[i-period] {
+				same = false
+				break
+			}
+		}
+		if same {
+			return true
+		}
+	}
+	return false
+}
+
+// unpredictable counts characters, each predictable piece as one.
+func unpredictable(text string) int {
+	plain := strings.Map(plainLetter, strings.ToLower(text))
+	raw := []rune(strings.ToLower(text))
+	letters := []rune(plain)
+	count := 0
+	for i := 0; i < len(letters); count++ {
+		i += max(1, pieceAt(letters[i:]), runAt(raw[i:]), yearAt(raw[i:]))
+	}
+	return count
+}
+
+func plainLetter(r rune) rune {
+	switch r {
+	case '0':
+		return 'o'
+	case '1', '!', '|':
+		return 'i'
+	case '3', '€':
+		return 'e'
+	case '4', '@':
+		return 'a'
+	case '5', '$':
+		return 's'
+	case '7', '+':
+		return 't'
+	}
+	return r
+}
+
+func pieceAt(letters []rune) int {
+	text := string(letters[:min(len(letters), 16)])
+	for _, piece := range commonPieces() {
+		if strings.HasPrefix(text, piece) {
+			return len(piece)
+		}
+	}
+	return 0
+}
+
+// runAt is the length of the keyboard row, alphabet or repeated character that text begins with, if it is long enough to be one.
+func runAt(text []rune) int {
+	longest := 1
+	for longest < len(text) && text[longest] == text[0] {
+		longest++
+	}
+	for _, row := range keyboardRows() {
+		longest = max(longest, along([]rune(row), text, 1), along([]rune(row), text, -1))
+	}
+	if longest < shortestRun {
+		return 0
+	}
+	return longest
+}
+
+// along counts how far text follows row from wherever it starts in it.
+func along(row, text []rune, step int) int {
+	best := 0
+	for start := range row {
+		n := 0
+		for at := start; at >= 0 && at < len(row) && n < len(text) && row[at] == text[n]; at += step {
+			n++
+		}
+		best = max(best, n)
+	}
+	return best
+}
+
+// yearAt recognises 1900 to 2099.
+func yearAt(text []rune) int {
+	if len(text) >= 4 && (text[0] == '1' && text[1] == '9' || text[0] == '2' && text[1] == '0') && unicode.IsDigit(text[2]) && unicode.IsDigit(text[3]) {
+		return 4
+	}
+	return 0
+}
+
+// SuggestPassphrase draws six pronounceable made-up words, consonant and vowel in turn, joined by dashes: 99 bits, more than six words
+// out of the usual list of 7,776, without such a list.
+func SuggestPassphrase() secret.String {
+	const consonants, vowels = "bdfghjklmnprstvz", "aeiou"
+	var phrase strings.Builder
+	for word := range passphraseWords {
+		if word > 0 {
+			phrase.WriteByte('-')
+		}
+		for letter := range passphraseSyllables {
+			alphabet := consonants
+			if letter%2 == 1 {
+				alphabet = vowels
+			}
+			phrase.WriteByte(alphabet[uniform(len(alphabet))])
+		}
+	}
+	return secret.NewString(phrase.String())
+}
+
+// uniform draws a number below limit, each equally likely.
+func uniform(limit int) int {
+	fair := 256 / limit * limit
+	var drawn [1]byte
+	for {
+		_, _ = rand.Read(drawn[:])
+		if int(drawn[0]) < fair {
+			return int(drawn[0]) % limit
+		}
+	}
+}
