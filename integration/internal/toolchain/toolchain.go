@@ -15,7 +15,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -144,7 +143,7 @@ func (c *toolchain) build(ctx context.Context, name string) (string, error) {
 	path := filepath.Join(c.cache, name+"-"+key, executable(name))
 	err = c.produce(ctx, product{
 		path:  path,
-		label: name + " " + pinned(c.moduleDir(name)),
+		label: strings.TrimSpace(name + " " + pinned(c.moduleDir(name))),
 		compile: func(ctx context.Context, out string) error {
 			if name == functionalTests {
 				return c.buildFunctionalTests(ctx, out)
@@ -200,7 +199,7 @@ func pinned(dir string) string {
 	if err != nil {
 		return ""
 	}
-	var tool, best string
+	var tool, best, version string
 	for line := range strings.Lines(string(text)) {
 		fields := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require "))
 		switch {
@@ -208,12 +207,15 @@ func pinned(dir string) string {
 			tool = fields[1]
 		case len(fields) >= 2 && strings.HasPrefix(fields[1], "v"):
 			module := fields[0]
-			if (tool == module || strings.HasPrefix(tool, module+"/")) && len(module) >= len(best) {
-				best = module + "@" + fields[1]
+			if (tool == module || strings.HasPrefix(tool, module+"/")) && len(module) > len(best) {
+				best, version = module, fields[1]
 			}
 		}
 	}
-	return best
+	if best == "" {
+		return ""
+	}
+	return best + "@" + version
 }
 
 func executable(name string) string {
@@ -230,7 +232,6 @@ func present(path string) bool {
 
 // sizeOf returns the size of a file in MiB, rounded up, or 0 where there is none.
 func sizeOf(path string) int64 {
-	var info fs.FileInfo
 	info, err := os.Stat(path)
 	if err != nil {
 		return 0
