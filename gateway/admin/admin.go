@@ -1,0 +1,43 @@
+// Package admin is the second listener: whether the process lives, whether it takes requests, and what it measured. Routes are exact, and
+// nothing here shares a port with S3, so that no bucket name can collide with a route and no route can skip authorisation. It shows no
+// names of buckets, keys or clients. It has no authentication: configuration keeps it on loopback unless told otherwise.
+package admin
+
+import (
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+
+	"sallyport/gateway/telemetry"
+)
+
+// Options are what the admin surface shows. Ready is required.
+type Options struct {
+	Ready   func() bool
+	Metrics *telemetry.Metrics // nil = no /metrics
+}
+
+// New returns the handler: GET /healthz answers 200 while the process serves, GET /readyz 200 or, before start and while draining, 503,
+// GET /metrics in Prometheus' format.
+func New(opts *Options) http.Handler {
+	r := chi.NewRouter()
+	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") })
+	r.Get("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if opts.Ready() {
+			answer(w, http.StatusOK, "ready\n")
+		} else {
+			answer(w, http.StatusServiceUnavailable, "not ready\n")
+		}
+	})
+	if opts.Metrics != nil {
+		r.Method(http.MethodGet, "/metrics", opts.Metrics.Handler())
+	}
+	return r
+}
+
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text)) // the peer may be gone; nobody is left to tell
+}

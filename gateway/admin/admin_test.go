@@ -1,0 +1,49 @@
+package admin
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"sallyport/gateway/telemetry"
+)
+
+func TestRoutes(t *testing.T) {
+	var ready atomic.Bool
+	h := New(&Options{Ready: ready.Load, Metrics: telemetry.NewMetrics("test")})
+	get := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		return w
+	}
+	for _, c := range []struct {
+		path   string
+		ready  bool
+		status int
+	}{
+		{"/healthz", false, 200},
+		{"/readyz", false, 503},
+		{"/readyz", true, 200},
+		{"/metrics", true, 200},
+		{"/metricsx", true, 404},
+		{"/metrics/x", true, 404},
+		{"/healthz/", true, 404},
+		{"/", true, 404},
+		{"/debug/pprof/", true, 404},
+	} {
+		ready.Store(c.ready)
+		if w := get(c.path); w.Code != c.status {
+			t.Errorf("GET %s (ready %v) = %d, want %d", c.path, c.ready, w.Code, c.status)
+		}
+	}
+	if body := get("/metrics").Body.String(); !strings.Contains(body, "sallyport_") {
+		t.Errorf("metrics show nothing of ours:\n%.300s", body)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/healthz", nil))
+	if w.Code != http.StatusMethodNotAllowed {
+		t.Errorf("POST /healthz = %d, want 405", w.Code)
+	}
+}
