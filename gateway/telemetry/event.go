@@ -1,0 +1,128 @@
+package telemetry
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Event collects what is worth knowing about one request and becomes one log line and a few metrics at its end. All methods are safe
+// for concurrent use.
+type Event struct {
+	requestID string
+	method    string
+	began     time.Time
+	in, out   atomic.Int64
+
+	mu        sync.Mutex
+	operation string
+	bucket    string
+	vault     string
+	accessKey string
+	status    int
+	code      string
+	cause     error
+	finished  bool
+}
+
+// NewEvent begins the event of a request that arrived at began.
+func NewEvent(requestID, method string, began time.Time) *Event {
+	return &Event{requestID: requestID, method: knownMethod(method), began: began}
+}
+
+type eventKey struct{}
+
+// WithEvent returns a context that carries the event.
+func WithEvent(ctx context.Context, event *Event) context.Context {
+	return context.WithValue(ctx, eventKey{}, event)
+}
+
+// From returns the event that ctx carries. Without one it returns an event that nobody reads, so that callers need no check.
+func From(ctx context.Context) *Event {
+	if event, ok := ctx.Value(eventKey{}).(*Event); ok && event != nil {
+		return event
+	}
+	return &Event{}
+}
+
+// RequestID returns the id that the client sees too.
+func (e *Event) RequestID() string { return e.requestID }
+
+// SetOperation says which row of the operation table serves the request.
+func (e *Event) SetOperation(name string) { e.set(func() { e.operation = name }) }
+
+// SetBucket says which bucket the request names; what cannot be a bucket name is replaced.
+func (e *Event) SetBucket(name string) { e.set(func() { e.bucket = plausibleBucket(name) }) }
+
+// SetVault says which vault owns the bucket.
+func (e *Event) SetVault(name string) { e.set(func() { e.vault = name }) }
+
+// SetAccessKey keeps the beginning of the access key id.
+func (e *Event) SetAccessKey(id string) { e.set(func() { e.accessKey = ShortAccessKey(id) }) }
+
+// SetStatus says which HTTP status was sent.
+func (e *Event) SetStatus(status int) { e.set(func() { e.status = status }) }
+
+// SetError says which S3 error code was sent and, when not nil, the private cause, which the client does not see.
+func (e *Event) SetError(code string, cause error) { e.set(func() { e.code, e.cause = code, cause }) }
+
+// AddBytesIn counts bytes of the request's body.
+func (e *Event) AddBytesIn(n int64) { e.in.Add(n) }
+
+// AddBytesOut counts bytes of the answer's body.
+func (e *Event) AddBytesOut(n int64) { e.out.Add(n) }
+
+func (e *Event) set(change func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	change()
+}
+
+// Finish writes the event's one log line and counts it in metrics, either of which may be nil. Only the first call does. A status of
+// 500 and above is logged as an error, everything else as information.
+func (e *Event) Finish(ctx context.Context, logger *slog.Logger, metrics *Metrics, now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.finished {
+		return
+	}
+	e.finished = true
+	took := now.Sub(e.began)
+	if metrics != nil {
+		metrics.request(e.operation, e.status, took, e.in.Load(), e.out.Load())
+	}
+	if logger == nil {
+		return
+	}
+	level := slog.LevelInfo
+	if e.status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	logger.LogAttrs(ctx, level, "request", e.attrs(took)...)
+}
+
+// attrs leaves out what is not known.
+func (e *Event) attrs(took time.Duration) []slog.Attr {
+	attrs := []slog.Attr{RequestID(e.requestID), Method(e.method), Operation(e.operation)}
+	if e.bucket != "" {
+		attrs = append(attrs, slog.String(KeyBucket, e.bucket))
+	}
+	if e.vault != "" {
+		attrs = append(attrs, Vault(e.vault))
+	}
+	if e.accessKey != "" {
+		attrs = append(attrs, slog.String(KeyAccessKey, e.accessKey))
+	}
+	attrs = append(attrs, Status(e.status))
+	if e.code != "" {
+		attrs = append(attrs, Code(e.code))
+	}
+	attrs = append(attrs, slog.Int64(KeyBytesIn, e.in.Load()), slog.Int64(KeyBytesOut, e.out.Load()), Millis(took))
+	if e.cause != nil {
+		attrs = append(attrs, Error(e.cause))
+	}
+	return attrs
+}
