@@ -19,11 +19,15 @@ func (e *BodyError) Error() string { return "read body: " + e.Err.Error() }
 // Unwrap returns what the body's Read returned, io.ErrUnexpectedEOF or ErrBodyLong.
 func (e *BodyError) Unwrap() error { return e.Err }
 
+// maxIdleReads is how often in a row a body may give neither bytes nor an error.
+const maxIdleReads = 100
+
 // Body holds a reader to its declared size. Every driver and Store read bodies through it. Not for concurrent use.
 type Body struct {
 	r         io.Reader
 	remaining int64
 	read      int64
+	idle      int // consecutive reads that gave nothing
 	ended     bool
 	err       error
 }
@@ -65,6 +69,12 @@ func (b *Body) Read(p []byte) (int, error) {
 		}
 		return n, nil
 	}
+	if b.idle++; n > 0 {
+		b.idle = 0
+	}
+	if err == nil && b.idle >= maxIdleReads {
+		err = io.ErrNoProgress
+	}
 	if err == io.EOF { //nolint:errorlint // io.Reader promises the bare value.
 		err = io.ErrUnexpectedEOF
 	}
@@ -95,7 +105,7 @@ func (b *Body) probe() error {
 		return nil
 	}
 	var one [1]byte
-	for range 100 {
+	for range maxIdleReads {
 		n, err := b.r.Read(one[:])
 		if n > 0 {
 			b.read++
