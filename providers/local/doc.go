@@ -1,0 +1,13 @@
+// Package local keeps objects as plain files in one folder of a file system.
+//
+// It promises what package driver asks for, in the terms of a local file system: a write goes to a fresh temporary file, is synced,
+// renamed over the object and the directory synced before it is acknowledged, so that a crash, a kill or a full disk leaves the old
+// object or the new one, whole. No symbolic link is ever followed, nothing outside the folder is ever touched, and a file that is not
+// an object of ours is neither listed nor harmed. Nothing beside the files themselves is kept: there is no index to lose.
+//
+// It does not promise durability on file systems that have none (Folder.Probe says what was found), nor anything when a second
+// program changes objects while the gateway runs beyond what one listing or one read shows.
+//
+// On disk. ".sallyport/local.json" holds the layout; without it the layout is verbatim. What is below ".sallyport/" has the path its
+// key says, in both layouts; the driver's own files there (lock, local.json, tmp/, parts/, uploads/) are no objects. See names.go for the rest.
+package local

@@ -1,0 +1,52 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"sallyport/providers/driver"
+)
+
+// errShort and errLong say that a body did not have the length promised.
+var (
+	errShort  = errors.New("body ended before its promised length")
+	errLong   = errors.New("body is longer than promised")
+	errClosed = errors.New("the folder is closed")
+)
+
+// fail makes the driver error for cause, of the kind the cause tells.
+func fail(op, key string, cause error) error {
+	return failAs(kindOf(cause), op, key, cause)
+}
+
+// failAs makes the driver error of a kind that is known. A cause that is a driver error already is kept as it is.
+func failAs(kind driver.Kind, op, key string, cause error) error {
+	return &driver.Error{Kind: kind, Op: op, Key: key, Err: cause}
+}
+
+// kindOf classifies what the file system said. fs.ErrNotExist is decided by the callers, who know what was looked for.
+func kindOf(err error) driver.Kind {
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return driver.Canceled
+	case isNoSpace(err):
+		return driver.NoSpace
+	case isReadOnly(err):
+		return driver.ReadOnly
+	case isTooLarge(err):
+		return driver.TooLarge
+	case isNotHeld(err), errors.Is(err, ErrNotPlain):
+		return driver.InvalidKey
+	case isPassing(err), errors.Is(err, errClosed), errors.Is(err, fs.ErrClosed):
+		return driver.Unavailable
+	case errors.Is(err, fs.ErrPermission):
+		return driver.Denied
+	}
+	return driver.Internal
+}
+
+// isAbsent reports whether err says that no object can be at a path: nothing is there, or the way there is none for objects.
+func isAbsent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || isNotHeld(err) || errors.Is(err, ErrNotPlain)
+}

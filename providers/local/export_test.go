@@ -1,0 +1,8 @@
+package local
+
+// IsVerbatimPath reports whether a verbatim root on a POSIX file system takes key.
+func IsVerbatimPath(key string) bool {
+	n := names{verbatim: true}
+	_, ok := n.path(key)
+	return ok
+}
