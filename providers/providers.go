@@ -1,0 +1,74 @@
+// Package providers is how the gateway uses a storage backend: Store, one concrete type over any driver.Driver, and the Registry that
+// makes drivers by name.
+//
+// A Store promises what the driver contract promises, and beyond it: arguments are validated before the backend sees them, errors carry
+// the provider's name, passing failures are retried within a budget, reads go on behind the caller's back after a cut, large bodies go
+// in parts where the backend wants that, and concurrency is bounded. It promises neither that a write of a body which cannot rewind
+// survives a failure of the backend, nor that an UnknownOutcome is always cleared up: where it cannot be proved what happened, the
+// kind says so.
+//
+// The decorators are composed in Open and nowhere else: Observe(Retry(SingleGateway(Limit(driver)))).
+package providers
+
+import "sallyport/providers/driver"
+
+// What a Store takes and returns is the contract's own vocabulary; package driver describes each.
+type (
+	Error              = driver.Error
+	Kind               = driver.Kind
+	Capabilities       = driver.Capabilities
+	Info               = driver.Info
+	PutOptions         = driver.PutOptions
+	GetOptions         = driver.GetOptions
+	DeleteOptions      = driver.DeleteOptions
+	ListOptions        = driver.ListOptions
+	Entry              = driver.Entry
+	Page               = driver.Page
+	Uploads            = driver.Uploads
+	Upload             = driver.Upload
+	Part               = driver.Part
+	Note               = driver.Note
+	ListUploadsOptions = driver.ListUploadsOptions
+	OpenUpload         = driver.OpenUpload
+	UploadPage         = driver.UploadPage
+	StaleUpload        = driver.StaleUpload
+)
+
+// The kinds, as package driver describes them.
+const (
+	Internal           = driver.Internal
+	NotFound           = driver.NotFound
+	PreconditionFailed = driver.PreconditionFailed
+	Conflict           = driver.Conflict
+	InvalidKey         = driver.InvalidKey
+	InvalidRange       = driver.InvalidRange
+	TooLarge           = driver.TooLarge
+	NoSuchUpload       = driver.NoSuchUpload
+	InvalidPart        = driver.InvalidPart
+	Unsupported        = driver.Unsupported
+	Unauthenticated    = driver.Unauthenticated
+	Denied             = driver.Denied
+	Throttled          = driver.Throttled
+	Unavailable        = driver.Unavailable
+	UnknownOutcome     = driver.UnknownOutcome
+	NoSpace            = driver.NoSpace
+	ReadOnly           = driver.ReadOnly
+	Corrupt            = driver.Corrupt
+	Canceled           = driver.Canceled
+	BadBody            = driver.BadBody
+)
+
+// KindOf returns the kind of the first *Error in err's tree, and Internal when there is none. KindOf(nil) panics.
+func KindOf(err error) Kind { return driver.KindOf(err) }
+
+// Is reports whether err is a provider error of kind k.
+func Is(err error, k Kind) bool { return driver.Is(err, k) }
+
+// MaxNote is the largest note in bytes.
+const MaxNote = driver.MaxNote
+
+// MaxPage is the largest page of a listing.
+const MaxPage = 1000
+
+// MaxPartNumber is the largest number of a part.
+const MaxPartNumber = 10000
