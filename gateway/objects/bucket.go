@@ -1,0 +1,154 @@
+package objects
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"time"
+
+	"sallyport/gateway/vaults"
+	"sallyport/providers"
+)
+
+// BucketInfo is one bucket.
+type BucketInfo struct {
+	Name    string
+	Created time.Time
+}
+
+// CreateBucket makes a bucket; BucketExists if it is there already.
+func (s *Service) CreateBucket(ctx context.Context, name string) error {
+	if !ValidBucketName(name) {
+		return fail(name, "", refuse(InvalidBucketName, "a bucket name has 3 to 63 of a-z, 0-9, dot and hyphen, and is no IP address"))
+	}
+	if err := s.vaults.CreateBucket(ctx, name); err != nil {
+		return fail(name, "", err)
+	}
+	return nil
+}
+
+// HeadBucket returns the bucket or NoSuchBucket.
+func (s *Service) HeadBucket(ctx context.Context, name string) (*BucketInfo, error) {
+	b, err := s.bucket(ctx, name)
+	if err != nil {
+		return nil, fail(name, "", err)
+	}
+	return &BucketInfo{Name: b.Name, Created: b.Created}, nil
+}
+
+// bucket finds an existing bucket. A name that no bucket can have never reaches the backend.
+func (s *Service) bucket(ctx context.Context, name string) (*vaults.Bucket, error) {
+	if !ValidBucketName(name) {
+		return nil, vaults.ErrNoSuchBucket
+	}
+	return s.vaults.Bucket(ctx, name)
+}
+
+// DeleteBucket removes an empty bucket and aborts its open uploads. While a write into it is under way at this gateway it answers Conflict.
+func (s *Service) DeleteBucket(ctx context.Context, name string) error {
+	if err := s.deleteBucket(ctx, name); err != nil {
+		return fail(name, "", err)
+	}
+	return nil
+}
+
+func (s *Service) deleteBucket(ctx context.Context, name string) error {
+	open, err := s.gate.shut(name)
+	if err != nil {
+		return err
+	}
+	defer open()
+	b, err := s.bucket(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := mustBeEmpty(ctx, b); err != nil {
+		return err
+	}
+	if err := abortUploads(ctx, b); err != nil {
+		return err
+	}
+	if err := s.vaults.DeleteBucketRecord(ctx, name); err != nil {
+		return err
+	}
+	err = mustBeEmpty(ctx, b)
+	if err == nil {
+		return nil
+	}
+	// Another gateway stored an object after the first look, or we cannot tell: with its record the bucket stays reachable.
+	if again := s.vaults.CreateBucket(ctx, name); again != nil && !errors.Is(again, vaults.ErrBucketExists) {
+		return errors.Join(err, again)
+	}
+	return err
+}
+
+func mustBeEmpty(ctx context.Context, b *vaults.Bucket) error {
+	page, err := b.Vault.Store().List(ctx, &providers.ListOptions{Prefix: b.Name + "/", Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(page.Entries) > 0 {
+		return refuse(BucketNotEmpty, "the bucket is not empty")
+	}
+	return nil
+}
+
+func abortUploads(ctx context.Context, b *vaults.Bucket) error {
+	uploads := b.Vault.Store().Uploads()
+	for {
+		page, err := uploads.List(ctx, &providers.ListUploadsOptions{Prefix: b.Name + "/"})
+		if err != nil {
+			return err
+		}
+		for _, up := range page.Uploads {
+			if err := uploads.Abort(ctx, up.Upload); err != nil && !providers.Is(err, providers.NoSuchUpload) {
+				return err
+			}
+		}
+		if !page.More || len(page.Uploads) == 0 {
+			return nil
+		}
+	}
+}
+
+// ListBuckets returns the buckets for which allowed answers true, by name.
+func (s *Service) ListBuckets(ctx context.Context, allowed func(bucket string) bool) ([]BucketInfo, error) {
+	all, err := s.vaults.Buckets(ctx)
+	if err != nil {
+		return nil, fail("", "", err)
+	}
+	shown := make([]BucketInfo, 0, len(all))
+	for _, b := range all {
+		if allowed(b.Name) {
+			shown = append(shown, BucketInfo{Name: b.Name, Created: b.Created})
+		}
+	}
+	return shown, nil
+}
+
+// ValidBucketName reports whether name keeps S3's rules for general purpose buckets.
+func ValidBucketName(name string) bool {
+	if len(name) < 3 || len(name) > 63 || strings.Contains(name, "..") {
+		return false
+	}
+	for i := range len(name) {
+		c := name[i]
+		letterOrDigit := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
+		if !letterOrDigit && (c != '.' && c != '-' || i == 0 || i == len(name)-1) {
+			return false
+		}
+	}
+	for _, reserved := range []string{"xn--", "sthree-", "amzn-s3-demo-"} {
+		if strings.HasPrefix(name, reserved) {
+			return false
+		}
+	}
+	for _, reserved := range []string{"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"} {
+		if strings.HasSuffix(name, reserved) {
+			return false
+		}
+	}
+	_, err := netip.ParseAddr(name)
+	return err != nil
+}

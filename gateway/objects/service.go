@@ -1,0 +1,47 @@
+// Package objects is what an S3 operation means on ciphertext: it turns puts, gets, copies, uploads and lists of plaintext objects
+// into sealed objects at a provider, and back. Files are by noun: read, write, delete, copy, upload, list, bucket.
+//
+// It promises what docs/FORMAT.md and the invariants of the threat model say: a nil error means durable and verified against the
+// client's checksums; a failed call leaves the old object; no byte leaves before its chunk is verified. It knows no HTTP and no XML, and does
+// no authorisation: callers ask auth.Allow first.
+//
+// Every failure is an *Error with a Kind; gateway/s3api maps kinds to S3 errors in one table. A Service is safe for concurrent use.
+package objects
+
+import (
+	"log/slog"
+	"time"
+
+	"sallyport/gateway/cache"
+	"sallyport/gateway/vaults"
+)
+
+// Options are what a Service is made of. Vaults and Cache are required.
+type Options struct {
+	Vaults *vaults.Set
+	Cache  *cache.Cache
+	Now    func() time.Time // nil = time.Now
+	Log    *slog.Logger     // nil = discard
+}
+
+// Service carries out operations on objects and buckets.
+type Service struct {
+	vaults *vaults.Set
+	cache  *cache.Cache
+	now    func() time.Time
+	log    *slog.Logger
+	gate   *gate
+	tails  chan struct{} // one token for each tail that LIST may be reading
+}
+
+// New returns a Service over the vaults of opts.
+func New(opts *Options) *Service {
+	s := &Service{vaults: opts.Vaults, cache: opts.Cache, now: opts.Now, log: opts.Log, gate: newGate(), tails: make(chan struct{}, tailReads)}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	return s
+}
