@@ -1,0 +1,215 @@
+package vaults
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"sallyport/crypto/vault"
+	"sallyport/providers"
+)
+
+const (
+	systemPrefix  = ".sallyport/"
+	bucketsPrefix = systemPrefix + "buckets/"
+
+	// MaxKeyLength is S3's limit on an object's key, in bytes.
+	MaxKeyLength = 1024
+	// maxRecord bounds what is read of a bucket record; a sealed one is below 300 bytes.
+	maxRecord = 4 << 10
+)
+
+// Bucket is an existing bucket and the vault that owns it.
+type Bucket struct {
+	Name    string
+	Created time.Time
+	Vault   *Vault
+}
+
+// Bucket returns the bucket of this name; ErrNoSuchBucket when it has no record, ErrLocked when its vault is not open. A found record is
+// believed for ten seconds; an absence is never remembered.
+func (s *Set) Bucket(ctx context.Context, name string) (*Bucket, error) {
+	s.mu.Lock()
+	c, ok := s.records[name]
+	s.mu.Unlock()
+	if ok && s.now().Before(c.until) {
+		if _, err := c.bucket.Vault.keyring(); err != nil {
+			return nil, fmt.Errorf("open bucket %q: %w", name, err)
+		}
+		return c.bucket, nil
+	}
+	v, err := s.Owner(name)
+	if err != nil {
+		if errors.Is(err, ErrNoVault) {
+			return nil, fmt.Errorf("open bucket %q: %w", name, ErrNoSuchBucket)
+		}
+		return nil, err
+	}
+	b, err := v.readBucket(ctx, name)
+	if err != nil {
+		s.forget(name)
+		return nil, fmt.Errorf("open bucket %q: %w", name, err)
+	}
+	s.mu.Lock()
+	s.records[name] = cachedBucket{b, s.now().Add(recordLifetime)}
+	s.mu.Unlock()
+	return b, nil
+}
+
+func (s *Set) forget(name string) {
+	s.mu.Lock()
+	delete(s.records, name)
+	s.mu.Unlock()
+}
+
+func (v *Vault) readBucket(ctx context.Context, name string) (*Bucket, error) {
+	ring, err := v.keyring()
+	if err != nil {
+		return nil, err
+	}
+	key := bucketsPrefix + name
+	body, info, err := v.store.Get(ctx, key, &providers.GetOptions{})
+	if err != nil {
+		if providers.Is(err, providers.NotFound) || providers.Is(err, providers.InvalidKey) {
+			return nil, ErrNoSuchBucket
+		}
+		return nil, fmt.Errorf("read bucket record: %w", err)
+	}
+	defer func() { _ = body.Close() }()
+	sealed, err := io.ReadAll(io.LimitReader(body, maxRecord+1))
+	if err != nil {
+		return nil, fmt.Errorf("read bucket record: %w", err)
+	}
+	if info.Size > maxRecord {
+		return nil, fmt.Errorf("read bucket record %q: %d bytes, more than any record has", key, info.Size)
+	}
+	record, err := ring.opened.OpenBucket(key, sealed)
+	if err != nil {
+		return nil, fmt.Errorf("open record of bucket %q: %w", name, err)
+	}
+	return &Bucket{Name: name, Created: record.Created, Vault: v}, nil
+}
+
+// CreateBucket writes the record of a new bucket; ErrBucketExists if it has one. Names are the caller's to check. Where the backend can
+// decide it atomically, exactly one of several racing callers succeeds.
+func (s *Set) CreateBucket(ctx context.Context, name string) error {
+	v, err := s.Owner(name)
+	if err != nil {
+		return err
+	}
+	ring, err := v.keyring()
+	if err != nil {
+		return fmt.Errorf("create bucket %q: %w", name, err)
+	}
+	key := bucketsPrefix + name
+	sealed, err := ring.opened.SealBucket(key, vault.BucketRecord{Created: s.now()})
+	if err != nil {
+		return fmt.Errorf("create bucket %q: %w", name, err)
+	}
+	opts := &providers.PutOptions{IfNoneMatch: v.store.Capabilities().PutIfNoneMatch}
+	if !opts.IfNoneMatch {
+		if _, err := v.readBucket(ctx, name); err == nil {
+			return fmt.Errorf("create bucket %q: %w", name, ErrBucketExists)
+		} else if !errors.Is(err, ErrNoSuchBucket) {
+			return fmt.Errorf("create bucket %q: %w", name, err)
+		}
+	}
+	if _, err := v.store.Put(ctx, key, bytes.NewReader(sealed), int64(len(sealed)), opts); err != nil {
+		if providers.Is(err, providers.PreconditionFailed) {
+			return fmt.Errorf("create bucket %q: %w", name, ErrBucketExists)
+		}
+		return fmt.Errorf("create bucket %q: %w", name, err)
+	}
+	s.forget(name)
+	return nil
+}
+
+// DeleteBucketRecord removes the record of a bucket that the caller has found empty. Absent is success.
+func (s *Set) DeleteBucketRecord(ctx context.Context, name string) error {
+	v, err := s.Owner(name)
+	if err != nil {
+		return err
+	}
+	defer s.forget(name)
+	if err := v.store.Delete(ctx, bucketsPrefix+name, &providers.DeleteOptions{}); err != nil {
+		return fmt.Errorf("delete bucket %q: %w", name, err)
+	}
+	return nil
+}
+
+// Buckets returns every bucket of every open vault, by name. A record that does not open is an error: a list without it would say less
+// than is there. Vaults that are locked are left out.
+func (s *Set) Buckets(ctx context.Context) ([]*Bucket, error) {
+	var all []*Bucket
+	for _, v := range s.vaults {
+		if _, err := v.keyring(); err != nil {
+			continue
+		}
+		names, err := v.bucketNames(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			owner, err := s.Owner(name)
+			if err != nil || owner != v {
+				continue // shadowed by an earlier vault's pattern, so unreachable
+			}
+			b, err := s.Bucket(ctx, name)
+			if errors.Is(err, ErrNoSuchBucket) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, b)
+		}
+	}
+	slices.SortFunc(all, func(a, b *Bucket) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+func (v *Vault) bucketNames(ctx context.Context) ([]string, error) {
+	var names []string
+	after := ""
+	for {
+		page, err := v.store.List(ctx, &providers.ListOptions{Prefix: bucketsPrefix, After: after})
+		if err != nil {
+			return nil, fmt.Errorf("list buckets of vault %q: %w", v.name, err)
+		}
+		for _, e := range page.Entries {
+			names = append(names, strings.TrimPrefix(e.Key, bucketsPrefix))
+			after = e.Key
+		}
+		if !page.More {
+			return names, nil
+		}
+	}
+}
+
+// BackendKey returns where the object lies in the vault's root. The key is any S3 key: 1…1024 bytes of UTF-8 without NUL; else
+// ErrInvalidKey or ErrKeyTooLong. That the backend can hold it is the driver's to say.
+func (b *Bucket) BackendKey(key string) (string, error) {
+	switch {
+	case len(key) > MaxKeyLength:
+		return "", fmt.Errorf("key of %d bytes, at most %d: %w", len(key), MaxKeyLength, ErrKeyTooLong)
+	case key == "" || !utf8.ValidString(key) || strings.ContainsRune(key, 0):
+		return "", fmt.Errorf("key must be UTF-8 without NUL and not empty: %w", ErrInvalidKey)
+	}
+	backend := b.Name + "/" + key
+	if limit := b.Vault.store.Capabilities().MaxKey; limit > 0 && len(backend) > limit {
+		return "", fmt.Errorf("key of %d bytes, this backend holds %d with the bucket: %w", len(key), limit, ErrKeyTooLong)
+	}
+	return backend, nil
+}
+
+// PlainKey is the inverse of BackendKey; false for a backend key that is not of this bucket.
+func (b *Bucket) PlainKey(backendKey string) (string, bool) {
+	key, ok := strings.CutPrefix(backendKey, b.Name+"/")
+	return key, ok && key != ""
+}

@@ -1,0 +1,129 @@
+package vaults
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"sallyport/crypto/vault"
+)
+
+// StateDir is where a gateway keeps what it has seen of one vault: the pin, and a copy of every generation of the vault file. Both are
+// ciphertext or public. Losing the directory costs protection against rollback, not data.
+type StateDir struct {
+	path string
+}
+
+// NewStateDir returns the state of the vault called name below the gateway's state directory root. Nothing is created before it is needed.
+func NewStateDir(root, name string) *StateDir {
+	return &StateDir{path: filepath.Join(root, "vaults", name)}
+}
+
+const pinFile = "pin.json"
+
+// maxPin bounds what is read of a pin.
+const maxPin = 64 << 10
+
+func (d *StateDir) readPin() ([]byte, error) {
+	f, err := os.Open(filepath.Join(d.path, pinFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read pin: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	data := make([]byte, maxPin)
+	n, err := f.Read(data)
+	if err != nil {
+		return nil, fmt.Errorf("read pin %s: %w (remove it only if you know that no newer vault file exists)", f.Name(), err)
+	}
+	return data[:n], nil
+}
+
+func (d *StateDir) writePin(pin []byte) error {
+	if err := d.replace(pinFile, pin); err != nil {
+		return fmt.Errorf("write pin: %w", err)
+	}
+	return nil
+}
+
+// copyGeneration keeps a copy of a vault file; a copy that is there already is left alone.
+func (d *StateDir) copyGeneration(name string, file []byte) error {
+	if _, err := os.Stat(filepath.Join(d.path, name)); err == nil {
+		return nil
+	}
+	if err := d.replace(name, file); err != nil {
+		return fmt.Errorf("copy vault file: %w", err)
+	}
+	return nil
+}
+
+// newestCopy returns the path of the newest copied generation, "" if there is none: what an operator restores when the root lost its own.
+func (d *StateDir) newestCopy() string {
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return ""
+	}
+	newest := ""
+	for _, e := range entries {
+		if _, ok := vault.ParseFileName(e.Name()); ok {
+			newest = filepath.Join(d.path, e.Name())
+		}
+	}
+	return newest
+}
+
+// replace writes a file atomically and durably, readable by its owner only.
+func (d *StateDir) replace(name string, data []byte) (err error) {
+	if err := os.MkdirAll(d.path, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(d.path, ".new-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), filepath.Join(d.path, name)); err != nil {
+		return err
+	}
+	// A directory that cannot be synced (Windows, some network file systems) still holds the rename in all but a power failure.
+	if dir, openErr := os.Open(d.path); openErr == nil {
+		_ = dir.Sync()
+		_ = dir.Close()
+	}
+	return nil
+}
+
+// copyHint says where a copy of the vault file may be found.
+func (d *StateDir) copyHint() string {
+	if d != nil {
+		if path := d.newestCopy(); path != "" {
+			return "the copy in " + path
+		}
+	}
+	return "a copy of it (the state directory and your recovery kit may hold one)"
+}
+
+func (d *StateDir) dropGeneration(name string) error {
+	if err := os.Remove(filepath.Join(d.path, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove old copy of vault file: %w", err)
+	}
+	return nil
+}
