@@ -22,7 +22,7 @@ func (f *Folder) Delete(ctx context.Context, key string, opts *driver.DeleteOpti
 	}
 	dir := path.Dir(p)
 	f.dirs.pin(dir) // until the sync: a directory that a neighbour removes cannot be synced, and could come back with this file in it
-	err := f.remove(dir, p, opts)
+	err := f.remove(ctx, dir, p, opts)
 	f.dirs.unpin(dir)
 	if err != nil {
 		return failCommit(op, key, err)
@@ -32,8 +32,13 @@ func (f *Folder) Delete(ctx context.Context, key string, opts *driver.DeleteOpti
 }
 
 // remove unlinks the file at p, in dir, and makes that durable.
-func (f *Folder) remove(dir, p string, opts *driver.DeleteOptions) error {
-	if err := f.unlink(p, opts); err != nil {
+func (f *Folder) remove(ctx context.Context, dir, p string, opts *driver.DeleteOptions) error {
+	end, err := f.commit()
+	if err != nil {
+		return err
+	}
+	defer end()
+	if err := f.unlink(ctx, p, opts); err != nil {
 		return err
 	}
 	f.listing.changed(dir)
@@ -45,8 +50,12 @@ func (f *Folder) remove(dir, p string, opts *driver.DeleteOptions) error {
 }
 
 // unlink removes the file at p under the conditions.
-func (f *Folder) unlink(p string, opts *driver.DeleteOptions) error {
-	defer f.keys.lock(p)()
+func (f *Folder) unlink(ctx context.Context, p string, opts *driver.DeleteOptions) error {
+	unlock, err := f.keys.lock(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	s, err := f.files.Stat(p)
 	switch {
 	case err != nil && isAbsent(err), err == nil && !isFile(s.Mode):

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"strings"
+
+	"sallyport/providers/driver"
 )
 
 // eachName calls visit with the names that the directory at dir, for the keys beginning with prefix, holds: segments of objects, and
@@ -19,7 +21,7 @@ func (f *Folder) eachName(prefix, dir string, visit func(name string) bool) erro
 
 func (f *Folder) eachVerbatimName(prefix, dir string, visit func(name string) bool) error {
 	return f.eachEntry(dir, func(e DirEntry) bool {
-		if prefix == "" && (isRootInTheMaking(e.Name) || e.Name == systemDir && !isDir(e.Type)) || prefix == systemPrefix && ownSystemPath(e.Name) {
+		if prefix == "" && (isRootInTheMaking(e.Name) || e.Name == systemDir && !isDir(e.Type)) || prefix == systemPrefix && driver.Reserved(prefix+e.Name) {
 			return true
 		}
 		if !f.names.verbatimSegment(e.Name) {

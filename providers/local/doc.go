@@ -9,5 +9,5 @@
 // program changes objects while the gateway runs beyond what one listing or one read shows.
 //
 // On disk. ".sallyport/local.json" holds the layout; without it the layout is verbatim. What is below ".sallyport/" has the path its
-// key says, in both layouts; the driver's own files there (lock, local.json, tmp/, parts/, uploads/) are no objects. See names.go for the rest.
+// key says, in both layouts; the driver's own files there (lock, local.json, tmp/, uploads/) are no objects. See names.go for the rest.
 package local

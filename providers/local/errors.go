@@ -8,12 +8,8 @@ import (
 	"sallyport/providers/driver"
 )
 
-// errShort and errLong say that a body did not have the length promised.
-var (
-	errShort  = errors.New("body ended before its promised length")
-	errLong   = errors.New("body is longer than promised")
-	errClosed = errors.New("the folder is closed")
-)
+// errClosed says that a call came after Close.
+var errClosed = errors.New("the folder is closed")
 
 // fail makes the driver error for cause, of the kind the cause tells.
 func fail(op, key string, cause error) error {
@@ -34,6 +30,8 @@ func kindOf(err error) driver.Kind {
 		return driver.NoSpace
 	case isReadOnly(err):
 		return driver.ReadOnly
+	case errors.Is(err, errNote):
+		return driver.Corrupt
 	case isTooLarge(err):
 		return driver.TooLarge
 	case isNotHeld(err), errors.Is(err, ErrNotPlain):

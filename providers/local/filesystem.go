@@ -48,6 +48,8 @@ type File interface {
 	io.Writer
 	// ReadFrom appends what is left of r; from another File the operating system may share or copy the blocks itself.
 	io.ReaderFrom
+	// SeekTo sets where Read, ReadFrom and Write go on.
+	SeekTo(off int64) error
 	Stat() (Stat, error)
 	SetModTime(t time.Time) error
 	// Sync makes contents, length and times durable. After an error nothing is known about what was written before it.

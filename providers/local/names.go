@@ -2,7 +2,8 @@ package local
 
 import (
 	"strings"
-	"unicode/utf8"
+
+	"sallyport/providers/driver"
 )
 
 // maxKey is the longest key in bytes, as in S3.
@@ -48,21 +49,13 @@ type verbatimRules struct {
 	windows    bool // Windows' reserved names and characters
 }
 
-// validKey reports whether the contract lets key be one at all.
-func validKey(key string) bool {
-	return key != "" && len(key) <= maxKey && utf8.ValidString(key) && strings.IndexByte(key, 0) < 0
-}
-
 // path returns the slash-separated path of key below the root; false when this root cannot hold exactly this key.
 func (n *names) path(key string) (string, bool) {
-	if !validKey(key) {
+	if !driver.ValidKey(key, maxKey) {
 		return "", false
 	}
 	if rest, ok := strings.CutPrefix(key, systemPrefix); ok {
-		if ownSystemPath(rest) || !n.verbatimPath(rest) {
-			return "", false
-		}
-		return key, true
+		return key, n.verbatimPath(rest)
 	}
 	if n.verbatim {
 		return key, key != systemDir && !isRootInTheMaking(key) && n.verbatimPath(key)
@@ -81,8 +74,7 @@ func (n *names) dir(prefix string) (string, bool) {
 			return systemDir, true
 		}
 		dir := strings.TrimSuffix(prefix, "/")
-		rest := dir[len(systemPrefix):]
-		return dir, !ownSystemPath(rest) && n.verbatimPath(rest)
+		return dir, !driver.Reserved(dir) && n.verbatimPath(dir[len(systemPrefix):])
 	case n.verbatim:
 		dir := strings.TrimSuffix(prefix, "/")
 		return dir, !isRootInTheMaking(prefix) && n.verbatimPath(dir)
@@ -93,16 +85,6 @@ func (n *names) dir(prefix string) (string, bool) {
 // isVerbatimBelow reports whether the names in the directory of prefix are key segments as they are.
 func (n *names) isVerbatimBelow(prefix string) bool {
 	return n.verbatim || strings.HasPrefix(prefix, systemPrefix)
-}
-
-// ownSystemPath reports whether rest, a path below .sallyport/, belongs to this driver and is no object.
-func ownSystemPath(rest string) bool {
-	first, _, _ := strings.Cut(rest, "/")
-	switch strings.ToLower(first) {
-	case "tmp", "parts", "uploads", "lock", "local.json":
-		return true
-	}
-	return false
 }
 
 // escapedDir returns the path of the directory for prefix, which ends in a slash.

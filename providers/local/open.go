@@ -23,8 +23,7 @@ const (
 	markerFile = systemDir + "/local.json"
 	lockPath   = systemDir + "/lock"
 	tempDir    = systemDir + "/tmp"
-	partsDir   = systemDir + "/parts"
-	notesDir   = systemDir + "/uploads"
+	uploadsDir = systemDir + "/uploads"
 )
 
 // marker is the content of local.json.
@@ -48,12 +47,13 @@ type Folder struct {
 	dirs     *directories
 	syncs    *dirSyncs
 	listing  *listingCache
-	keys     stripes // serialises the last step of changes to one key
-	uploads  stripes // serialises Complete, Abort and Note of one upload
+	keys     namedLocks // serialises the last step of changes to one path
+	ends     namedLocks // serialises Complete and Abort of one upload
 	temps    tempSet
 	buffers  sync.Pool
 	health   health
 	closed   atomic.Bool
+	commits  sync.RWMutex // held for reading by what changes names, so that nothing changes after Close gave the lock back
 	// noDirSync is set when the file system cannot sync directories.
 	noDirSync atomic.Bool
 	foreign   atomic.Int64
@@ -115,6 +115,7 @@ func newFolder(files FileSystem, config *Config, opts *Options) *Folder {
 	f.dirs = &directories{
 		files: files, syncDir: f.syncs.do, changed: f.listing.changed, pins: map[string]int{}, durable: map[string]struct{}{},
 	}
+	f.keys.held, f.ends.held = map[string]*namedLock{}, map[string]*namedLock{}
 	f.temps.live = map[string]struct{}{}
 	f.buffers.New = func() any { return new([copyBuffer]byte) }
 	return f
@@ -145,7 +146,7 @@ func (f *Folder) start(config *Config) error {
 	if err := f.readMarker(config.Layout); err != nil {
 		return err
 	}
-	for _, dir := range []string{systemDir, tempDir, partsDir} {
+	for _, dir := range []string{systemDir, tempDir, uploadsDir} {
 		f.dirs.pin(dir) // for good: prune leaves them alone
 		if err := f.dirs.ensure(dir); err != nil {
 			return fmt.Errorf("make %s: %w", dir, err)
@@ -287,8 +288,11 @@ func (f *Folder) Capabilities() driver.Capabilities {
 // maxObject is far above what file systems hold; theirs is found when it is met.
 const maxObject = 1 << 50
 
-// Close gives the lock back. Readers that are open stay usable.
+// Close gives the lock back, once every change that is just being made durable is. Uploads still under way fail. Readers that are open
+// stay usable.
 func (f *Folder) Close() error {
+	f.commits.Lock()
+	defer f.commits.Unlock()
 	if f.closed.Swap(true) {
 		return nil
 	}
@@ -300,6 +304,16 @@ func (f *Folder) Close() error {
 		return fail("Close", "", err)
 	}
 	return nil
+}
+
+// commit begins a step that changes names; the caller ends it.
+func (f *Folder) commit() (end func(), err error) {
+	f.commits.RLock()
+	if f.closed.Load() {
+		f.commits.RUnlock()
+		return nil, errClosed
+	}
+	return f.commits.RUnlock, nil
 }
 
 // begin refuses what cannot begin: on a closed folder or with an ended ctx.

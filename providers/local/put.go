@@ -25,7 +25,7 @@ func (f *Folder) Put(ctx context.Context, key string, body io.Reader, size int64
 		return nil, failAs(driver.TooLarge, op, key, nil)
 	}
 	if err := checkNegative(size); err != nil {
-		return nil, failAs(driver.Internal, op, key, err)
+		return nil, failAs(driver.BadBody, op, key, err)
 	}
 	old, err := f.present(p)
 	if err == nil {
@@ -45,7 +45,7 @@ func (f *Folder) Put(ctx context.Context, key string, body io.Reader, size int64
 	if err := ctx.Err(); err != nil {
 		return nil, fail(op, key, err)
 	}
-	if err := f.publish(t, p, opts); err != nil {
+	if err := f.publish(ctx, t, p, opts); err != nil {
 		return nil, failCommit(op, key, err)
 	}
 	return f.info(key, t.stat), nil
@@ -108,10 +108,15 @@ const publishTries = 5
 
 // publish gives the temporary the name p under the conditions, and makes that durable. Unless the error is UnknownOutcome, what was at
 // p before still is. The temporary may remain and is the caller's to drop.
-func (f *Folder) publish(t *temp, p string, opts *driver.PutOptions) error {
+func (f *Folder) publish(ctx context.Context, t *temp, p string, opts *driver.PutOptions) error {
+	end, err := f.commit()
+	if err != nil {
+		return err
+	}
+	defer end()
 	dir := path.Dir(p)
 	f.dirs.pin(dir)
-	err := f.publishIn(dir, t, p, opts)
+	err = f.publishIn(ctx, dir, t, p, opts)
 	f.dirs.unpin(dir)
 	if err != nil {
 		f.dirs.prune(dir) // what was made for nothing
@@ -120,12 +125,12 @@ func (f *Folder) publish(t *temp, p string, opts *driver.PutOptions) error {
 }
 
 // publishIn is publish with the object's directory pinned.
-func (f *Folder) publishIn(dir string, t *temp, p string, opts *driver.PutOptions) error {
+func (f *Folder) publishIn(ctx context.Context, dir string, t *temp, p string, opts *driver.PutOptions) error {
 	for try := 1; ; try++ {
 		if err := f.dirs.ensure(dir); err != nil {
 			return fmt.Errorf("make directory: %w", err)
 		}
-		err := f.place(t, p, opts)
+		err := f.place(ctx, t, p, opts)
 		if errors.Is(err, fs.ErrNotExist) && try < publishTries {
 			f.dirs.forget(dir)
 			continue
@@ -143,8 +148,12 @@ func (f *Folder) publishIn(dir string, t *temp, p string, opts *driver.PutOption
 }
 
 // place is the one step that makes the temporary the object.
-func (f *Folder) place(t *temp, p string, opts *driver.PutOptions) error {
-	defer f.keys.lock(p)()
+func (f *Folder) place(ctx context.Context, t *temp, p string, opts *driver.PutOptions) error {
+	unlock, err := f.keys.lock(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	old, err := f.present(p)
 	if err != nil {
 		return err

@@ -177,6 +177,12 @@ func (f *rootFile) Stat() (Stat, error) {
 	return statOf(info), nil
 }
 
+// SeekTo sets the place of the next read or write.
+func (f *rootFile) SeekTo(off int64) error {
+	_, err := f.Seek(off, io.SeekStart)
+	return err
+}
+
 // SetModTime sets the time of last change.
 func (f *rootFile) SetModTime(t time.Time) error {
 	return f.fs.root.Chtimes(f.path, time.Time{}, t)

@@ -9,32 +9,20 @@ import (
 	"time"
 )
 
-// Swept says what a Sweep removed.
-type Swept struct {
-	Temporaries int // files and directories of writes that never finished
-	Parts       int // uploads' parts without a record
-}
-
 // sweepAge is how long what nobody knows of is left alone: longer than any one write takes.
 const sweepAge = 24 * time.Hour
 
-// Sweep removes what crashed writes left behind: temporaries and parts that are a day old and belong to nothing. Open does it for
-// temporaries of any age. The program calls it every hour; it may run beside everything else. ctx ends it early.
-func (f *Folder) Sweep(ctx context.Context) (Swept, error) {
-	var swept Swept
+// Sweep removes temporaries that crashed writes left a day ago or longer, and returns how many. Open does it for those of any age, since
+// the lock says that nobody is writing. The program calls it every hour; it may run beside everything else.
+func (f *Folder) Sweep(ctx context.Context) (removed int, err error) {
 	if err := f.beginChange(ctx, "Sweep", ""); err != nil {
-		return swept, err
+		return 0, err
 	}
-	n, err := f.sweepDir(tempDir, sweepAge)
-	swept.Temporaries = n
+	removed, err = f.sweepDir(tempDir, sweepAge)
 	if err != nil {
-		return swept, fail("Sweep", "", err)
+		return removed, fail("Sweep", "", err)
 	}
-	swept.Parts, err = f.sweepParts(ctx)
-	if err != nil {
-		return swept, fail("Sweep", "", err)
-	}
-	return swept, nil
+	return removed, nil
 }
 
 // sweepTemps removes temporaries older than age, and what an interrupted creation of .sallyport left.

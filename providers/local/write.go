@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"io/fs"
 	"path"
@@ -61,21 +60,6 @@ func (t *tempSet) has(name string) bool {
 	defer t.mu.Unlock()
 	_, ok := t.live[name]
 	return ok
-}
-
-// stripes are locks by name. Two names may share one.
-type stripes struct {
-	locks [256]sync.Mutex
-	once  sync.Once
-	seed  maphash.Seed
-}
-
-// lock locks name and returns what unlocks it.
-func (s *stripes) lock(name string) (unlock func()) {
-	s.once.Do(func() { s.seed = maphash.MakeSeed() })
-	m := &s.locks[maphash.String(s.seed, name)%uint64(len(s.locks))]
-	m.Lock()
-	return m.Unlock
 }
 
 // temp is a complete and synced file that is not yet published.
@@ -184,46 +168,29 @@ func (f *Folder) writeFile(name string, content []byte) error {
 	return errors.Join(err, file.Close())
 }
 
-// copyBody copies exactly size bytes of body and sees that there are no more: a body that checks itself does so at its end.
+// copyBody copies exactly size bytes of body, and sees that there are no more.
 func (f *Folder) copyBody(ctx context.Context, file File, body io.Reader, size int64) error {
 	buffer, ok := f.buffers.Get().(*[copyBuffer]byte)
 	if !ok {
 		panic("local: internal error: foreign buffer in pool")
 	}
 	defer f.buffers.Put(buffer)
-	written := int64(0)
-	empty := 0
+	exact := driver.ExactBody(body, size)
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n, err := body.Read(buffer[:])
-		if written+int64(n) > size {
-			return &bodyError{errors.Join(errLong, endless(err))}
-		}
+		n, err := exact.Read(buffer[:])
 		if n > 0 {
-			empty = 0
-			m, writeErr := file.Write(buffer[:n])
-			if writeErr == nil && m != n {
-				writeErr = io.ErrShortWrite
+			if m, err := file.Write(buffer[:n]); err != nil {
+				return fmt.Errorf("write temporary: %w", err)
+			} else if m != n {
+				return fmt.Errorf("write temporary: %w", io.ErrShortWrite)
 			}
-			if writeErr != nil {
-				return fmt.Errorf("write temporary: %w", writeErr)
-			}
-			written += int64(n)
-		} else if empty++; err == nil && empty > 100 {
-			return &bodyError{io.ErrNoProgress}
 		}
-		if err == nil {
-			continue
+		if err != nil {
+			return endless(err)
 		}
-		if !isEnd(err) {
-			return &bodyError{err}
-		}
-		if written < size {
-			return &bodyError{errors.Join(errShort, io.ErrUnexpectedEOF)}
-		}
-		return ctx.Err()
 	}
 }
 
@@ -240,22 +207,13 @@ func endless(err error) error {
 	return err
 }
 
-// bodyError marks what went wrong on the caller's side, so that it is not taken for a failure of the file system.
-type bodyError struct{ err error }
-
-// Error returns the cause's text.
-func (e *bodyError) Error() string { return "read body: " + e.err.Error() }
-
-// Unwrap returns the cause.
-func (e *bodyError) Unwrap() error { return e.err }
-
 // failWrite classifies a failure to write, in which the body may have had a part.
 func failWrite(ctx context.Context, op, key string, err error) error {
 	if ctx.Err() != nil {
 		return failAs(driver.Canceled, op, key, errors.Join(ctx.Err(), err))
 	}
-	if _, ok := errors.AsType[*bodyError](err); ok {
-		return failAs(driver.Internal, op, key, err)
+	if _, ok := errors.AsType[*driver.BodyError](err); ok {
+		return failAs(driver.BadBody, op, key, err)
 	}
 	if e, ok := errors.AsType[*driver.Error](err); ok {
 		return failAs(e.Kind, op, key, e.Err)

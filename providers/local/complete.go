@@ -1,0 +1,185 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"sallyport/providers/driver"
+)
+
+// Complete copies the parts into a temporary, publishes that, and then takes the parts away. Where the file system can share blocks
+// the copy is cheap; elsewhere it reads and writes everything once more. A crash between the last two steps leaves the object complete
+// and the upload open; completing it again writes the same bytes again.
+func (u uploads) Complete(ctx context.Context, up driver.Upload, parts []driver.Part, opts *driver.PutOptions) (*driver.Info, error) {
+	const op = "Complete"
+	if err := u.beginChange(ctx, op, up.Key); err != nil {
+		return nil, err
+	}
+	unlock, err := u.ends.lock(ctx, uploadDir(up.ID))
+	if err != nil {
+		return nil, fail(op, up.Key, err)
+	}
+	defer unlock()
+	if err := u.open(op, up); err != nil {
+		return nil, err
+	}
+	p, ok := u.names.path(up.Key)
+	if !ok {
+		return nil, failAs(driver.InvalidKey, op, up.Key, nil)
+	}
+	size, err := u.checkParts(up, parts)
+	if err != nil {
+		return nil, failCommit(op, up.Key, err)
+	}
+	old, err := u.present(p)
+	if err == nil {
+		err = u.checkConditions(old, opts)
+	}
+	if err == nil {
+		err = u.checkSpace(size)
+	}
+	if err != nil {
+		return nil, failWrite(ctx, op, up.Key, err)
+	}
+	t, err := u.writeTemp(size, old.stat.ModTime, func(file File) error { return u.join(ctx, file, up, parts) })
+	if err != nil {
+		return nil, failWrite(ctx, op, up.Key, err)
+	}
+	defer u.dropTemp(t)
+	if err := u.publish(ctx, t, p, opts); err != nil {
+		return nil, failCommit(op, up.Key, err)
+	}
+	u.retire(up)
+	return u.info(up.Key, t.stat), nil
+}
+
+// checkParts sees that every listed part is there as it was, in ascending order, and returns the length of the whole.
+func (u uploads) checkParts(up driver.Upload, parts []driver.Part) (size int64, err error) {
+	last := 0
+	for _, part := range parts {
+		if part.N <= last || part.N > maxParts {
+			return 0, invalidPart(part, "is out of order")
+		}
+		last = part.N
+		s, err := u.files.Stat(partPath(up, part))
+		if err := u.checkPart(part, s, err); err != nil {
+			return 0, err
+		}
+		if size += s.Size; size > maxObject {
+			return 0, &driver.Error{Kind: driver.TooLarge, Op: "Complete"}
+		}
+	}
+	if len(parts) == 0 {
+		return 0, &driver.Error{Kind: driver.InvalidPart, Op: "Complete", Err: errors.New("no parts are listed")}
+	}
+	return size, nil
+}
+
+func partPath(up driver.Upload, part driver.Part) string {
+	return uploadDir(up.ID) + "/" + partsName + "/" + partName(part.N)
+}
+
+func invalidPart(part driver.Part, why string) error {
+	return &driver.Error{Kind: driver.InvalidPart, Op: "Complete", Err: fmt.Errorf("part %d %s", part.N, why)}
+}
+
+// checkPart judges what a look at the part's file gave.
+func (u uploads) checkPart(part driver.Part, s Stat, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !isFile(s.Mode):
+		return invalidPart(part, "is not there")
+	case err != nil:
+		return fmt.Errorf("look at part %d: %w", part.N, err)
+	case part.ETag != u.etagOf(s):
+		return invalidPart(part, "is another one by now")
+	}
+	return nil
+}
+
+// join appends the parts to file.
+func (u uploads) join(ctx context.Context, file File, up driver.Upload, parts []driver.Part) error {
+	for _, part := range parts {
+		if err := u.appendPart(ctx, file, up, part); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (u uploads) appendPart(ctx context.Context, file File, up driver.Upload, part driver.Part) error {
+	from, err := u.files.Open(partPath(up, part))
+	if err != nil {
+		return u.checkPart(part, Stat{}, err)
+	}
+	s, err := from.Stat()
+	if err = u.checkPart(part, s, err); err == nil { // what is open now stays what it is, also if the part is sent again
+		err = copyFile(ctx, file, from, s.Size)
+	}
+	if closeErr := from.Close(); err == nil && closeErr != nil {
+		err = fmt.Errorf("close part: %w", closeErr)
+	}
+	return err
+}
+
+// retire takes the parts away from a completed upload. The object is there and durable, so a failure is no failure of Complete: the
+// upload then stays open until a sweep aborts it.
+func (u uploads) retire(up driver.Upload) {
+	dir := uploadDir(up.ID)
+	name := randomName()
+	u.temps.add(name)
+	defer u.temps.drop(name)
+	retired := tempDir + "/" + name
+	end, err := u.commit()
+	if err != nil {
+		return
+	}
+	defer end()
+	err = u.files.Rename(dir+"/"+partsName, retired)
+	if err == nil {
+		err = u.syncs.do(dir)
+		u.discard(retired)
+	}
+	if err != nil {
+		u.log.Warn("local folder: parts of a completed upload left behind", "error", err)
+	}
+}
+
+// Abort moves the upload's directory among the temporaries and removes it there.
+func (u uploads) Abort(ctx context.Context, up driver.Upload) error {
+	const op = "Abort"
+	if err := u.beginChange(ctx, op, up.Key); err != nil {
+		return err
+	}
+	dir := uploadDir(up.ID)
+	unlock, err := u.ends.lock(ctx, dir)
+	if err != nil {
+		return fail(op, up.Key, err)
+	}
+	defer unlock()
+	if _, err := u.known(op, up); err != nil {
+		return err
+	}
+	end, err := u.commit()
+	if err != nil {
+		return fail(op, up.Key, err)
+	}
+	defer end()
+	name := randomName()
+	u.temps.add(name)
+	defer u.temps.drop(name)
+	aborted := tempDir + "/" + name
+	if err := u.files.Rename(dir, aborted); err != nil {
+		if _, statErr := u.files.Stat(dir); statErr == nil {
+			return fail(op, up.Key, err)
+		}
+		return failAs(driver.UnknownOutcome, op, up.Key, err)
+	}
+	err = u.syncs.do(uploadsDir)
+	if err != nil {
+		return failAs(driver.UnknownOutcome, op, up.Key, err)
+	}
+	u.discard(aborted)
+	return nil
+}

@@ -1,0 +1,202 @@
+package local
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport/providers/driver"
+)
+
+// noteRecord is a note's file: lp(upload id) ‖ lp(key) ‖ note, lp being a big-endian 16-bit length before the bytes.
+type noteRecord struct {
+	upload driver.Upload
+	data   []byte
+	stat   Stat
+}
+
+func (r *noteRecord) note(name string) driver.Note {
+	return driver.Note{Name: name, Data: r.data, ModTime: r.stat.ModTime}
+}
+
+const maxNoteRecord = 2 + maxUploadID + 2 + maxKey + driver.MaxNote
+
+var errNote = errors.New("damaged note")
+
+func encodeNote(up driver.Upload, note []byte) []byte {
+	b := make([]byte, 0, 4+len(up.ID)+len(up.Key)+len(note))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(up.ID)))
+	b = append(b, up.ID...)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(up.Key)))
+	b = append(b, up.Key...)
+	return append(b, note...)
+}
+
+// decodeNote undoes encodeNote. The note is a slice of b.
+func decodeNote(b []byte) (up driver.Upload, note []byte, err error) {
+	id, b, ok := cutPrefixed(b)
+	if !ok || len(id) == 0 || len(id) > maxUploadID {
+		return up, nil, fmt.Errorf("%w: upload id", errNote)
+	}
+	key, b, ok := cutPrefixed(b)
+	if !ok || !driver.ValidKey(string(key), maxKey) {
+		return up, nil, fmt.Errorf("%w: key", errNote)
+	}
+	if len(b) > driver.MaxNote {
+		return up, nil, fmt.Errorf("%w: length", errNote)
+	}
+	return driver.Upload{ID: string(id), Key: string(key)}, b, nil
+}
+
+func cutPrefixed(b []byte) (field, rest []byte, ok bool) {
+	if len(b) < 2 {
+		return nil, nil, false
+	}
+	n := int(binary.BigEndian.Uint16(b))
+	if len(b)-2 < n {
+		return nil, nil, false
+	}
+	return b[2 : 2+n], b[2+n:], true
+}
+
+// readNote reads one note. A damaged one is Corrupt.
+func (f *Folder) readNote(dir, name string) (*noteRecord, error) {
+	file, err := f.files.Open(dir + "/" + name)
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(io.LimitReader(file, maxNoteRecord+1))
+	s, statErr := file.Stat()
+	if err := errors.Join(err, statErr, file.Close()); err != nil {
+		return nil, fmt.Errorf("read note: %w", err)
+	}
+	up, data, err := decodeNote(b)
+	if err != nil {
+		return nil, fmt.Errorf("read note %s/%s: %w", dir, name, err)
+	}
+	return &noteRecord{upload: up, data: data, stat: s}, nil
+}
+
+// eachUpload calls visit with the directory and first note of every upload, in no order. Damaged ones are logged and left out.
+func (f *Folder) eachUpload(ctx context.Context, visit func(dir string, first *noteRecord) error) error {
+	entries, err := f.readSome(uploadsDir, isUploadDir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		dir := uploadsDir + "/" + e.Name
+		first, err := f.readNote(dir, firstNote)
+		if isAbsent(err) {
+			continue
+		}
+		if errors.Is(err, errNote) || err == nil && uploadDir(first.upload.ID) != dir {
+			f.log.Warn("local folder: upload with a damaged note", "directory", dir, "error", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := visit(dir, first); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isUploadDir(name string) bool {
+	return len(name) == 64 && strings.Trim(name, hexDigits) == ""
+}
+
+// doneAt returns when the upload in dir was marked as done; zero = it was not.
+func (f *Folder) doneAt(dir string) (time.Time, error) {
+	s, err := f.files.Stat(dir + "/" + doneNote)
+	if err != nil {
+		return time.Time{}, ignoreAbsent(err)
+	}
+	return s.ModTime, nil
+}
+
+// List reads the first notes of all uploads, sorts them and returns a page. Its cost is in proportion to the uploads that exist.
+func (u uploads) List(ctx context.Context, opts *driver.ListUploadsOptions) (*driver.UploadPage, error) {
+	const op = "ListUploads"
+	if err := u.begin(ctx, op, ""); err != nil {
+		return nil, err
+	}
+	var found []driver.Upload
+	err := u.eachUpload(ctx, func(dir string, first *noteRecord) error {
+		if len(first.data) == 0 || !isWanted(first.upload, opts) {
+			return nil
+		}
+		done, err := u.doneAt(dir)
+		if err == nil && done.IsZero() {
+			found = append(found, first.upload)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fail(op, "", err)
+	}
+	slices.SortFunc(found, func(a, b driver.Upload) int {
+		if a.Key != b.Key {
+			return strings.Compare(a.Key, b.Key)
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	limit := opts.Limit
+	if limit <= 0 || limit > defaultLimit {
+		limit = defaultLimit
+	}
+	page := &driver.UploadPage{}
+	for _, up := range found {
+		// Read again, rather than hold the notes of all.
+		first, err := u.readNote(uploadDir(up.ID), firstNote)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fail(op, up.Key, err)
+		}
+		if len(page.Uploads) == limit {
+			page.More = true
+			break
+		}
+		page.Uploads = append(page.Uploads, driver.OpenUpload{Upload: up, Note: first.note(firstNote)})
+	}
+	return page, nil
+}
+
+// isWanted reports whether a listing with opts has the upload on this page or a later one.
+func isWanted(up driver.Upload, opts *driver.ListUploadsOptions) bool {
+	return strings.HasPrefix(up.Key, opts.Prefix) &&
+		(up.Key > opts.After || up.Key == opts.After && opts.UploadAfter != "" && up.ID > opts.UploadAfter)
+}
+
+// Stale reads the first notes of all uploads.
+func (u uploads) Stale(ctx context.Context, before time.Time) ([]driver.StaleUpload, error) {
+	const op = "Stale"
+	if err := u.begin(ctx, op, ""); err != nil {
+		return nil, err
+	}
+	var stale []driver.StaleUpload
+	err := u.eachUpload(ctx, func(dir string, first *noteRecord) error {
+		if !first.stat.ModTime.Before(before) {
+			return nil
+		}
+		done, err := u.doneAt(dir)
+		stale = append(stale, driver.StaleUpload{Upload: first.upload, Begun: first.stat.ModTime, Done: done, SplitPut: len(first.data) == 0})
+		return err
+	})
+	if err != nil {
+		return nil, fail(op, "", err)
+	}
+	return stale, nil
+}
