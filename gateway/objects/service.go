@@ -31,12 +31,15 @@ type Service struct {
 	now    func() time.Time
 	log    *slog.Logger
 	gate   *gate
-	tails  chan struct{} // one token for each tail that LIST may be reading
+
+	uploads    *uploadMemory
+	completing *keyLocks
+	tails      chan struct{} // one token for each tail that LIST may be reading
 }
 
 // New returns a Service over the vaults of opts.
 func New(opts *Options) *Service {
-	s := &Service{vaults: opts.Vaults, cache: opts.Cache, now: opts.Now, log: opts.Log, gate: newGate(), tails: make(chan struct{}, tailReads)}
+	s := &Service{vaults: opts.Vaults, cache: opts.Cache, now: opts.Now, log: opts.Log, gate: newGate(), uploads: newUploadMemory(), completing: newKeyLocks(), tails: make(chan struct{}, tailReads)}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -19,7 +19,11 @@ type CreateUploadInput struct {
 
 // CreateUpload begins a multipart upload and returns its id.
 func (s *Service) CreateUpload(ctx context.Context, in *CreateUploadInput) (uploadID string, err error) {
-	panic("objects: internal error: CreateUpload not written yet")
+	uploadID, err = s.createUpload(ctx, in)
+	if err != nil {
+		return "", fail(in.Bucket, in.Key, err)
+	}
+	return uploadID, nil
 }
 
 // UploadRef names an open upload.
@@ -40,7 +44,11 @@ type PutPartInput struct {
 
 // PutPart stores one part with a fresh salt.
 func (s *Service) PutPart(ctx context.Context, in *PutPartInput) (*PartInfo, error) {
-	panic("objects: internal error: PutPart not written yet")
+	out, err := s.putPart(ctx, in)
+	if err != nil {
+		return nil, fail(in.Bucket, in.Key, err)
+	}
+	return out, nil
 }
 
 // CopyPartInput is one UploadPartCopy.
@@ -54,7 +62,11 @@ type CopyPartInput struct {
 
 // CopyPart re-encrypts a range of an object as a part.
 func (s *Service) CopyPart(ctx context.Context, in *CopyPartInput) (*PartInfo, error) {
-	panic("objects: internal error: CopyPart not written yet")
+	out, err := s.copyPart(ctx, in)
+	if err != nil {
+		return nil, fail(in.Bucket, in.Key, err)
+	}
+	return out, nil
 }
 
 // CompletedPart is one part as the client lists it.
@@ -76,12 +88,19 @@ type CompleteInput struct {
 
 // CompleteUpload makes the listed parts the object. Called again after success it returns the same ETag.
 func (s *Service) CompleteUpload(ctx context.Context, in *CompleteInput) (*PutOutput, error) {
-	panic("objects: internal error: CompleteUpload not written yet")
+	out, err := s.completeUpload(ctx, in)
+	if err != nil {
+		return nil, fail(in.Bucket, in.Key, err)
+	}
+	return out, nil
 }
 
 // AbortUpload drops an upload.
 func (s *Service) AbortUpload(ctx context.Context, ref *UploadRef) error {
-	panic("objects: internal error: AbortUpload not written yet")
+	if err := s.abortUpload(ctx, ref); err != nil {
+		return fail(ref.Bucket, ref.Key, err)
+	}
+	return nil
 }
 
 // ListPartsInput is one ListParts.
@@ -101,7 +120,11 @@ type ListPartsOutput struct {
 
 // ListParts lists the parts sent so far, the newest attempt of each.
 func (s *Service) ListParts(ctx context.Context, in *ListPartsInput) (*ListPartsOutput, error) {
-	panic("objects: internal error: ListParts not written yet")
+	out, err := s.listParts(ctx, in)
+	if err != nil {
+		return nil, fail(in.Bucket, in.Key, err)
+	}
+	return out, nil
 }
 
 // ListUploadsInput is one ListMultipartUploads.
@@ -129,10 +152,18 @@ type ListUploadsOutput struct {
 
 // ListUploads lists the open uploads of a bucket.
 func (s *Service) ListUploads(ctx context.Context, in *ListUploadsInput) (*ListUploadsOutput, error) {
-	panic("objects: internal error: ListUploads not written yet")
+	out, err := s.listUploads(ctx, in)
+	if err != nil {
+		return nil, fail(in.Bucket, "", err)
+	}
+	return out, nil
 }
 
 // SweepUploads aborts uploads completed more than 24 h ago and orphans, in every vault, and returns how many. Open uploads never expire.
 func (s *Service) SweepUploads(ctx context.Context) (int, error) {
-	panic("objects: internal error: SweepUploads not written yet")
+	n, err := s.sweepUploads(ctx)
+	if err != nil {
+		return n, fail("", "", err)
+	}
+	return n, nil
 }

@@ -56,3 +56,12 @@ func (s *Service) Put(ctx context.Context, in *PutInput) (*PutOutput, error) {
 	}
 	return out, nil
 }
+
+// ParseCustomerKey takes the 32 raw bytes of a customer's key. The error never repeats them.
+func ParseCustomerKey(raw []byte) (*CustomerKey, error) {
+	key, err := keys.ParseCustomerKey(raw)
+	if err != nil {
+		return nil, refuse(InvalidArgument, "a customer key must have 32 bytes")
+	}
+	return &key, nil
+}

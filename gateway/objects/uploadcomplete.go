@@ -1,0 +1,344 @@
+package objects
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"sallyport/crypto/keys"
+	"sallyport/crypto/object"
+	"sallyport/crypto/vault"
+	"sallyport/gateway/checksum"
+	"sallyport/gateway/multipart"
+	"sallyport/providers"
+)
+
+// cleanupTimeout bounds what is tidied up after the answer is already decided.
+const cleanupTimeout = 30 * time.Second
+
+func (s *Service) completeUpload(ctx context.Context, in *CompleteInput) (*PutOutput, error) {
+	leave, err := s.gate.enter(in.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	at, err := s.locate(ctx, in.Bucket, in.Key)
+	if err != nil {
+		return nil, err
+	}
+	// Two completions at once would replace each other's closing part; between gateways the backend's part ETags decide.
+	defer s.completing.lock(in.UploadID)()
+	u, parts, notes, err := s.readUpload(ctx, at, &in.UploadRef)
+	if err != nil {
+		return nil, err
+	}
+	if in.CustomerKey != nil {
+		if _, err := u.secret(in.CustomerKey); err != nil {
+			return nil, err
+		}
+	}
+	if len(parts) == 0 || finished(notes) {
+		if out := s.alreadyCompleted(ctx, u); out != nil {
+			return out, nil
+		}
+		if finished(notes) {
+			return nil, errNoUpload()
+		}
+	}
+	c, err := s.plan(u, in, parts, notes)
+	if err != nil {
+		return nil, planFailure(err)
+	}
+	opts, err := s.admitComplete(ctx, u, c, &in.Conditions)
+	if err != nil {
+		return nil, err
+	}
+	info, err := s.assemble(ctx, u, c, opts)
+	if err != nil {
+		if out := s.completedAllTheSame(ctx, u, err); out != nil {
+			return out, nil
+		}
+		return nil, s.completeFailure(ctx, u, in, err)
+	}
+	s.uploads.forget(u.ID)
+	s.afterComplete(ctx, u, c, notes)
+	if view, err := s.view(u.bucket.Vault); err == nil {
+		rememberTail(view, u.backendKey, info.ETag, u.Mode, c.meta.ETag)
+	}
+	return &PutOutput{ETag: shownETag(c.policy, u.Mode, c.meta.ETag, info.ETag), Checksum: shownChecksum(c.meta), ModTime: wholeSeconds(info.ModTime)}, nil
+}
+
+func finished(notes []providers.Note) bool {
+	for _, n := range notes {
+		if n.Name == doneNote {
+			return true
+		}
+	}
+	return false
+}
+
+// alreadyCompleted answers a repeated Complete: if the object at the key bears the upload's salt it is this upload's, and its ETag is the answer
+// the first call gave. A salt is sealed into one object only, and nobody without the key can make a tail that bears it.
+func (s *Service) alreadyCompleted(ctx context.Context, u *upload) *PutOutput {
+	end, info, err := readEnd(ctx, u.place, object.TailSize, "")
+	if err != nil {
+		return nil
+	}
+	id, err := object.ParseTailHeader(end)
+	if err != nil || id != u.ObjectIdentity() {
+		return nil
+	}
+	key, err := u.tailKey()
+	if err != nil {
+		return nil
+	}
+	meta, err := object.OpenTail(end, key)
+	if err != nil || meta.Bucket != u.bucket.Name || meta.Key != u.key {
+		return nil
+	}
+	policy, err := u.bucket.Vault.Policy()
+	if err != nil {
+		return nil
+	}
+	return &PutOutput{ETag: shownETag(policy, id.Mode, meta.ETag, info.ETag), Checksum: shownChecksum(meta), ModTime: wholeSeconds(info.ModTime)}
+}
+
+// tableKey and tailKey close the object. In mode C they come from the note, because Complete often comes without the customer's key.
+func (u *upload) tableKey() (keys.TableKey, error) {
+	if u.Mode == object.ModeCustomer {
+		return u.note.TableKey, nil
+	}
+	secret, err := u.bucket.Vault.ObjectSecret(u.ObjectIdentity())
+	if err != nil {
+		return keys.TableKey{}, err
+	}
+	return secret.TableKey(), nil
+}
+
+func (u *upload) tailKey() (keys.TailKey, error) {
+	if u.Mode == object.ModeCustomer {
+		return u.note.TailKey, nil
+	}
+	secret, err := u.bucket.Vault.ObjectSecret(u.ObjectIdentity())
+	if err != nil {
+		return keys.TailKey{}, err
+	}
+	return secret.TailKey(), nil
+}
+
+// completion is what a valid list of parts comes to.
+type completion struct {
+	policy  vault.ETagPolicy
+	chosen  []multipart.Attempt
+	size    int64 // plaintext
+	meta    *object.Metadata
+	closing int // number of the backend part that ends the object
+	held    bool
+}
+
+func (s *Service) plan(u *upload, in *CompleteInput, parts []providers.Part, notes []providers.Note) (*completion, error) {
+	attempts, err := s.attempts(u, notes)
+	if err != nil {
+		return nil, err
+	}
+	listed := make([]multipart.Listed, 0, len(in.Parts))
+	for _, p := range in.Parts {
+		l := multipart.Listed{Number: p.Number, ETag: p.ETag}
+		if p.Checksum != nil && p.Checksum.Algorithm == u.algorithm {
+			if l.Checksum, err = checksum.ParseValue(p.Checksum.Algorithm, p.Checksum.Value); err != nil {
+				return nil, err
+			}
+		}
+		listed = append(listed, l)
+	}
+	c := &completion{}
+	if c.chosen, err = multipart.Select(attempts, backendState(parts), listed); err != nil {
+		return nil, err
+	}
+	if c.size, err = multipart.Size(c.chosen); err != nil {
+		return nil, err
+	}
+	if in.Size >= 0 && in.Size != c.size {
+		return nil, &multipart.Error{Reason: multipart.BadSize}
+	}
+	c.closing, c.held = multipart.ClosingPart(attempts, c.chosen)
+	c.meta = &object.Metadata{Bucket: u.note.Bucket, Key: u.note.Key, Headers: u.note.Headers, UserMetadata: u.note.UserMetadata, Time: s.now()}
+	if c.policy, err = u.bucket.Vault.Policy(); err != nil {
+		return nil, err
+	}
+	if c.policy == vault.ETagMD5 && u.Mode == object.ModeVault {
+		if c.meta.ETag, err = multipart.ETag(c.chosen); err != nil {
+			return nil, err
+		}
+	}
+	return c, u.addChecksum(c, in.Checksum)
+}
+
+// addChecksum computes the object's checksum and holds it to what the client says of the whole.
+func (u *upload) addChecksum(c *completion, promised *Checksum) error {
+	value, err := multipart.Checksum(u.algorithm, u.composite, c.chosen)
+	if err != nil || value.IsZero() {
+		return err
+	}
+	sealed := &object.Checksum{Algorithm: u.algorithm.String(), Type: checksum.TypeFullObject, Value: value.String()}
+	if u.composite {
+		sealed.Type = checksum.TypeComposite
+	}
+	if len(c.chosen) == 1 {
+		part, err := checksum.NewValue(u.algorithm, c.chosen[0].Checksum, 0)
+		if err != nil {
+			return err
+		}
+		sealed.PartValue = part.String()
+	}
+	c.meta.Checksum = sealed
+	if promised == nil {
+		return nil
+	}
+	if promised.Algorithm != u.algorithm {
+		return refuse(InvalidRequest, "the checksum of the whole must be of the algorithm the upload was begun with")
+	}
+	if promised.Value != sealed.Value {
+		return &multipart.Error{Reason: multipart.BadObject}
+	}
+	return nil
+}
+
+// planFailure is the one table from what is wrong with a client's list to what S3 says of it.
+func planFailure(err error) error {
+	if e, ok := errors.AsType[*checksum.Error](err); ok {
+		return &Error{Kind: InvalidRequest, Message: e.Error(), Err: err}
+	}
+	e, ok := errors.AsType[*multipart.Error](err)
+	if !ok {
+		return err
+	}
+	kind := Internal
+	switch e.Reason {
+	case multipart.BadOrder:
+		kind = InvalidPartOrder
+	case multipart.BadPart, multipart.BadChecksum:
+		kind = InvalidPart
+	case multipart.TooSmall:
+		kind = EntityTooSmall
+	case multipart.TooLarge:
+		kind = EntityTooLarge
+	case multipart.BadSize:
+		kind = InvalidRequest
+	case multipart.BadObject:
+		kind = ChecksumMismatch
+	}
+	return &Error{Kind: kind, Message: e.Error(), Err: err}
+}
+
+// admitComplete turns the client's conditions into the backend's; a condition that the backend cannot decide is refused before anything is sent.
+func (s *Service) admitComplete(ctx context.Context, u *upload, c *completion, conditions *WriteConditions) (*providers.PutOptions, error) {
+	caps := u.store().Capabilities()
+	switch {
+	case caps.MaxObject > 0 && object.CanonicalSize(c.size) > caps.MaxObject:
+		return nil, refuse(EntityTooLarge, fmt.Sprintf("this backend holds objects of %d bytes at most, encryption included", caps.MaxObject))
+	case conditions.IfNoneMatch && !caps.CompleteIfNoneMatch, conditions.IfMatch != "" && !caps.CompleteIfMatch:
+		return nil, refuse(Unsupported, "this backend cannot complete an upload under that condition; nothing was changed")
+	}
+	opts := &providers.PutOptions{IfNoneMatch: conditions.IfNoneMatch}
+	if conditions.IfMatch != "" {
+		var err error
+		if opts.IfMatch, err = s.match(ctx, u.place, conditions.IfMatch); err != nil {
+			return nil, err
+		}
+	}
+	return opts, nil
+}
+
+// assemble stores what closes the object and has the backend put it all together.
+func (s *Service) assemble(ctx context.Context, u *upload, c *completion, opts *providers.PutOptions) (*providers.Info, error) {
+	table, err := u.tableKey()
+	if err != nil {
+		return nil, err
+	}
+	tail, err := u.tailKey()
+	if err != nil {
+		return nil, err
+	}
+	closing, size, err := object.Trailer(u.ObjectIdentity(), table, tail, multipart.Entries(c.chosen), c.meta)
+	if err != nil {
+		return nil, err
+	}
+	var parts []providers.Part
+	for _, a := range c.chosen {
+		if a.Held == "" {
+			parts = append(parts, providers.Part{N: a.Part, Size: object.FrameSize(a.Plain), ETag: a.BackendETag})
+		}
+	}
+	if c.held {
+		last := c.chosen[len(c.chosen)-1]
+		frame, info, err := u.store().Get(ctx, last.Held, &providers.GetOptions{})
+		if providers.Is(err, providers.NotFound) {
+			return nil, &Error{Kind: InvalidPart, Message: fmt.Sprintf("part %d is not there any more; send it again", last.Part), Err: err}
+		}
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = frame.Close() }()
+		if info.Size != object.FrameSize(last.Plain) {
+			return nil, s.damaged(u.place, "a held part has another length than was stored; send it again", object.ErrDamaged)
+		}
+		closing, size = io.MultiReader(frame, closing), size+info.Size
+	}
+	end, err := u.store().Uploads().PutPart(ctx, u.ref(), c.closing, closing, size)
+	if err != nil {
+		return nil, err
+	}
+	return u.store().Uploads().Complete(ctx, u.ref(), append(parts, *end), opts)
+}
+
+// completedAllTheSame looks for the object where the backend's answer leaves room for its being there: an answer that got lost, or another
+// gateway that was faster.
+func (s *Service) completedAllTheSame(ctx context.Context, u *upload, err error) *PutOutput {
+	for _, k := range []providers.Kind{providers.UnknownOutcome, providers.NoSuchUpload, providers.InvalidPart, providers.PreconditionFailed} {
+		if providers.Is(err, k) {
+			return s.alreadyCompleted(ctx, u)
+		}
+	}
+	return nil
+}
+
+// completeFailure says what a failed Complete means.
+func (s *Service) completeFailure(ctx context.Context, u *upload, in *CompleteInput, err error) error {
+	switch {
+	case providers.Is(err, providers.InvalidPart):
+		return &Error{Kind: Conflict, Message: "a part was sent again, or the upload completed by another gateway, at the same moment; nothing was changed, complete it again", Err: err}
+	case providers.Is(err, providers.PreconditionFailed) && in.Conditions.IfMatch != "":
+		return s.overtaken(ctx, u.place, in.Conditions.IfMatch, err)
+	}
+	return err
+}
+
+// afterComplete notes the outcome and drops held parts. The object is durable by now, so a failure here is only logged: the sweep comes later.
+func (s *Service) afterComplete(ctx context.Context, u *upload, c *completion, notes []providers.Note) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	err := func() error {
+		key, err := u.stateKey()
+		if err != nil {
+			return err
+		}
+		done, err := object.SealDoneNote(key, u.Upload, &object.DoneNote{ETag: c.meta.ETag})
+		if err != nil {
+			return err
+		}
+		return u.store().Uploads().Note(ctx, u.ref(), doneNote, done)
+	}()
+	attempts, attemptsErr := s.attempts(u, notes)
+	err = errors.Join(err, attemptsErr)
+	for _, a := range attempts {
+		if a.Held != "" {
+			err = errors.Join(err, u.store().Delete(ctx, a.Held, &providers.DeleteOptions{}))
+		}
+	}
+	if err != nil {
+		s.log.Warn("leftovers of a completed upload stay until they are swept", "vault", u.bucket.Vault.Name(), "bucket", u.bucket.Name, "error", err.Error())
+	}
+}

@@ -1,0 +1,223 @@
+package objects
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"sallyport/gateway/listing"
+	"sallyport/gateway/multipart"
+	"sallyport/gateway/vaults"
+	"sallyport/providers"
+)
+
+func (s *Service) listParts(ctx context.Context, in *ListPartsInput) (*ListPartsOutput, error) {
+	at, err := s.locate(ctx, in.Bucket, in.Key)
+	if err != nil {
+		return nil, err
+	}
+	u, parts, notes, err := s.readUpload(ctx, at, &in.UploadRef)
+	if err != nil {
+		return nil, err
+	}
+	if finished(notes) {
+		return nil, errNoUpload()
+	}
+	attempts, err := s.attempts(u, notes)
+	if err != nil {
+		return nil, err
+	}
+	out := &ListPartsOutput{Algorithm: u.algorithm, Composite: u.composite, Initiator: u.note.Principal}
+	for _, a := range multipart.Newest(attempts, backendState(parts)) {
+		if a.Part <= in.After {
+			continue
+		}
+		if len(out.Parts) >= in.Limit {
+			out.More = in.Limit > 0
+			break
+		}
+		out.Parts = append(out.Parts, PartInfo{
+			Number: a.Part, Size: a.Plain, ETag: a.ETag, Checksum: partChecksum(u.algorithm, a.Checksum), ModTime: wholeSeconds(a.When),
+		})
+	}
+	return out, nil
+}
+
+func (s *Service) listUploads(ctx context.Context, in *ListUploadsInput) (*ListUploadsOutput, error) {
+	b, err := s.bucket(ctx, in.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	out := &ListUploadsOutput{}
+	if in.Limit <= 0 {
+		return out, nil
+	}
+	query := listing.Query{Prefix: in.Prefix, Delimiter: in.Delimiter}
+	opts := &providers.ListUploadsOptions{Prefix: b.Name + "/" + in.Prefix}
+	if in.KeyMarker != "" {
+		opts.After, opts.UploadAfter = b.Name+"/"+in.KeyMarker, in.UploadIDMarker
+	}
+	group := "" // the common prefix that was added last, or that the key marker stands in
+	if prefix, ok := query.Group(in.KeyMarker); ok && prefix == in.KeyMarker {
+		group = prefix
+	}
+	for {
+		page, err := b.Vault.Store().Uploads().List(ctx, opts)
+		if err != nil {
+			return nil, err
+		}
+		for i := range page.Uploads {
+			up := &page.Uploads[i]
+			opts.After, opts.UploadAfter = up.Key, up.ID
+			key, ok := b.PlainKey(up.Key)
+			if !ok {
+				continue
+			}
+			prefix, grouped := query.Group(key)
+			if grouped && prefix == group {
+				continue
+			}
+			if len(out.Uploads)+len(out.CommonPrefixes) >= in.Limit {
+				out.More = true
+				return out, nil
+			}
+			if grouped {
+				group = prefix
+				out.CommonPrefixes = append(out.CommonPrefixes, prefix)
+				out.NextKeyMarker, out.NextUploadMarker = prefix, ""
+				continue
+			}
+			info, err := s.uploadInfo(b, key, up)
+			if err != nil {
+				return nil, err
+			}
+			if info == nil {
+				continue
+			}
+			out.Uploads = append(out.Uploads, *info)
+			out.NextKeyMarker, out.NextUploadMarker = key, up.ID
+		}
+		if !page.More || len(page.Uploads) == 0 {
+			return out, nil
+		}
+	}
+}
+
+// uploadInfo opens an upload's first note. One that does not verify is left out, with an alarm: it cannot be gone on with anyway.
+func (s *Service) uploadInfo(b *vaults.Bucket, key string, up *providers.OpenUpload) (*UploadInfo, error) {
+	at := &place{bucket: b, key: key, backendKey: up.Key}
+	u, err := openFirstNote(at, up.ID, up.Note.Data)
+	if errors.Is(err, vaults.ErrLocked) {
+		return nil, err
+	}
+	if err != nil {
+		_ = s.explainNote(at, err)
+		return nil, nil
+	}
+	return &UploadInfo{
+		Key: key, UploadID: up.ID, Begun: wholeSeconds(up.Note.ModTime), Initiator: u.note.Principal, Algorithm: u.algorithm, Composite: u.composite,
+	}, nil
+}
+
+func (s *Service) abortUpload(ctx context.Context, ref *UploadRef) error {
+	at, err := s.locate(ctx, ref.Bucket, ref.Key)
+	if err != nil {
+		return err
+	}
+	u, err := s.openUpload(ctx, ref)
+	if err != nil {
+		return err
+	}
+	s.uploads.forget(ref.UploadID)
+	if err := at.store().Uploads().Abort(ctx, u.ref()); err != nil {
+		return err
+	}
+	return dropHeldParts(ctx, at.store(), ref.UploadID)
+}
+
+// dropHeldParts removes the held frames of an upload that is no more.
+func dropHeldParts(ctx context.Context, store *providers.Store, uploadID string) error {
+	return deleteAll(ctx, store, heldFolder(uploadID))
+}
+
+func deleteAll(ctx context.Context, store *providers.Store, prefix string) error {
+	opts := &providers.ListOptions{Prefix: prefix}
+	for {
+		page, err := store.List(ctx, opts)
+		if err != nil {
+			return err
+		}
+		for _, e := range page.Entries {
+			opts.After = e.Key
+			if err := store.Delete(ctx, e.Key, &providers.DeleteOptions{}); err != nil {
+				return err
+			}
+		}
+		if !page.More || len(page.Entries) == 0 {
+			return nil
+		}
+	}
+}
+
+// sweepAge is how long leftovers stay: longer than any request, so that nothing under way is swept.
+const sweepAge = 24 * time.Hour
+
+func (s *Service) sweepUploads(ctx context.Context) (swept int, err error) {
+	for _, v := range s.vaults.All() {
+		if _, lockedErr := v.ID(); lockedErr != nil {
+			continue
+		}
+		n, sweepErr := s.sweepVault(ctx, v)
+		swept += n
+		err = errors.Join(err, sweepErr)
+	}
+	return swept, err
+}
+
+func (s *Service) sweepVault(ctx context.Context, v *vaults.Vault) (swept int, err error) {
+	before := s.now().Add(-sweepAge)
+	uploads := v.Store().Uploads()
+	// Every upload that exists at all, so that held parts of none can be told apart.
+	all, err := uploads.Stale(ctx, s.now().Add(sweepAge))
+	if err != nil {
+		return 0, err
+	}
+	alive := map[string]bool{}
+	for _, up := range all {
+		old := up.SplitPut && up.Begun.Before(before) || !up.Done.IsZero() && up.Done.Before(before)
+		if !old {
+			alive[heldFolder(up.ID)] = true
+			continue
+		}
+		if err := uploads.Abort(ctx, up.Upload); err != nil && !providers.Is(err, providers.NoSuchUpload) {
+			return swept, err
+		}
+		swept++
+	}
+	return swept, s.sweepHeld(ctx, v.Store(), alive, before)
+}
+
+// sweepHeld removes old held parts whose upload is gone.
+func (s *Service) sweepHeld(ctx context.Context, store *providers.Store, alive map[string]bool, before time.Time) error {
+	opts := &providers.ListOptions{Prefix: heldPrefix}
+	for {
+		page, err := store.List(ctx, opts)
+		if err != nil {
+			return err
+		}
+		for _, e := range page.Entries {
+			opts.After = e.Key
+			folder := e.Key[:strings.LastIndexByte(e.Key, '/')+1]
+			if alive[folder] || !e.ModTime.Before(before) {
+				continue
+			}
+			if err := store.Delete(ctx, e.Key, &providers.DeleteOptions{}); err != nil {
+				return err
+			}
+		}
+		if !page.More || len(page.Entries) == 0 {
+			return nil
+		}
+	}
+}
