@@ -1,0 +1,169 @@
+package s3api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"sallyport/gateway/checksum"
+	"sallyport/gateway/objects"
+)
+
+// completeMultipartUpload makes the listed parts the object.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+func (c *call) completeMultipartUpload(ctx context.Context) error {
+	key, err := c.customerKey()
+	if err != nil {
+		return err
+	}
+	in := &objects.CompleteInput{UploadRef: c.upload(), Size: -1, CustomerKey: key.value()}
+	if in.Conditions, err = writeConditions(c.headers); err != nil {
+		return err
+	}
+	if size := c.headers.Get("X-Amz-Mp-Object-Size"); size != "" {
+		if in.Size, err = strconv.ParseInt(size, 10, 64); err != nil || in.Size < 0 {
+			return invalidArgument("x-amz-mp-object-size", size, "Value for x-amz-mp-object-size header is invalid.")
+		}
+	}
+	// x-amz-checksum-* speak of the object here and not of this request's body.
+	if in.Checksum, err = objectChecksum(c.headers); err != nil {
+		return err
+	}
+	if err := c.checkUploadType(ctx, in.UploadRef); err != nil {
+		return err
+	}
+	data, err := c.readDocumentHeldTo(c.bodyDigestOnly(), maxLargeDocument)
+	if err != nil {
+		return err
+	}
+	if in.Parts, err = parseComplete(data); err != nil {
+		return err
+	}
+	out, err := c.h.objects.CompleteUpload(ctx, in)
+	if err != nil {
+		return err
+	}
+	c.echoEncryption(key)
+	d := newDocument("CompleteMultipartUploadResult")
+	d.text("Location", c.location())
+	d.text("Bucket", c.target.bucket)
+	d.text("Key", c.target.key)
+	d.etag(out.ETag)
+	d.xmlChecksum(out.Checksum, true)
+	c.writeXML(http.StatusOK, d)
+	return nil
+}
+
+// location is the object's address as this client wrote it.
+func (c *call) location() string {
+	u := url.URL{Scheme: "http", Host: c.r.Host, Path: c.r.URL.Path}
+	if c.r.TLS != nil {
+		u.Scheme = "https"
+	}
+	return u.String()
+}
+
+// objectChecksum reads what the client says the whole object's checksum is.
+func objectChecksum(h http.Header) (*objects.Checksum, error) {
+	var found *objects.Checksum
+	for _, a := range checksum.Algorithms() {
+		text := h.Get(a.Header())
+		if text == "" {
+			continue
+		}
+		if found != nil {
+			return nil, refuse("InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+		}
+		value, err := checksum.ParseValue(a, text)
+		if err != nil {
+			return nil, err
+		}
+		found = &objects.Checksum{Algorithm: a, Composite: value.Composite() || h.Get("X-Amz-Checksum-Type") == checksum.TypeComposite, Value: text}
+	}
+	return found, nil
+}
+
+// checkUploadType holds x-amz-checksum-type, if sent, to what the upload was begun with.
+func (c *call) checkUploadType(ctx context.Context, ref objects.UploadRef) error {
+	value := c.headers.Get("X-Amz-Checksum-Type")
+	if value == "" {
+		return nil
+	}
+	listed, err := c.h.objects.ListParts(ctx, &objects.ListPartsInput{UploadRef: ref, Limit: 1})
+	if isKind(err, objects.NoSuchUpload) {
+		return nil // completed before, perhaps: CompleteUpload knows
+	}
+	if err != nil {
+		return err
+	}
+	// Without an algorithm chosen at the beginning the object's checksum is a full-object one, as S3's default is.
+	if value != checksumType(listed.Composite && listed.Algorithm != checksum.None) {
+		return refuse("InvalidRequest", "The upload was created using the "+checksumType(listed.Composite)+
+			" checksum mode. The complete request must use the same checksum mode.")
+	}
+	return nil
+}
+
+// parseComplete reads a CompleteMultipartUpload document.
+func parseComplete(data []byte) ([]objects.CompletedPart, error) {
+	root, err := parseXML(data, xmlLimits{depth: 3, elements: 8 * maxParts})
+	if err == nil {
+		err = root.only("CompleteMultipartUpload")
+	}
+	if err != nil {
+		return nil, malformedXML(err)
+	}
+	var parts []objects.CompletedPart
+	for _, child := range root.children {
+		if child.name != "Part" || len(parts) == maxParts {
+			return nil, malformedXML(errXMLShape)
+		}
+		part, err := parseCompletedPart(child)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, part)
+	}
+	if len(parts) == 0 {
+		return nil, malformedXML(errXMLShape)
+	}
+	return parts, nil
+}
+
+func parseCompletedPart(n *node) (objects.CompletedPart, error) {
+	var part objects.CompletedPart
+	names := []string{"PartNumber", "ETag"}
+	for _, a := range checksum.Algorithms() {
+		names = append(names, checksumElement(a))
+	}
+	fields, err := n.leaves(names...)
+	if err != nil {
+		return part, malformedXML(err)
+	}
+	if part.Number, err = strconv.Atoi(fields["PartNumber"]); err != nil {
+		return part, malformedXML(err)
+	}
+	if part.Number < 1 || part.Number > maxParts {
+		return part, invalidArgument("partNumber", fields["PartNumber"], "Part number must be an integer between 1 and 10000, inclusive")
+	}
+	etags := parseETags([]string{fields["ETag"]})
+	if len(etags) != 1 {
+		return part, malformedXML(errXMLShape)
+	}
+	part.ETag = etags[0]
+	for name, text := range fields {
+		a := algorithmByElement(name)
+		if a == checksum.None || text == "" {
+			continue
+		}
+		if part.Checksum != nil {
+			return part, refuse("InvalidRequest", "A part has more than one checksum.").with("PartNumber", itoa(part.Number))
+		}
+		if _, err := checksum.ParseValue(a, text); err != nil {
+			return part, err
+		}
+		part.Checksum = &objects.Checksum{Algorithm: a, Value: text}
+	}
+	return part, nil
+}

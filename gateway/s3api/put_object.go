@@ -1,0 +1,52 @@
+package s3api
+
+import (
+	"context"
+	"net/http"
+
+	"sallyport/gateway/objects"
+)
+
+// putObject stores one object.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+func (c *call) putObject(ctx context.Context) error {
+	key, err := c.customerKey()
+	if err != nil {
+		return err
+	}
+	content, err := parseContent(c.headers)
+	if err != nil {
+		return err
+	}
+	conditions, err := writeConditions(c.headers)
+	if err != nil {
+		return err
+	}
+	body, err := c.openData()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.reader.Close() }()
+	out, err := c.h.objects.Put(ctx, &objects.PutInput{
+		Bucket: c.target.bucket, Key: c.target.key, Content: content, Size: body.size, Body: body.reader, Algorithm: body.promise.Algorithm,
+		CustomerKey: key.value(), Conditions: conditions,
+	})
+	if err != nil {
+		return err
+	}
+	h := c.w.Header()
+	h.Set("Etag", quoteETag(out.ETag))
+	writeChecksum(h, out.Checksum)
+	c.echoEncryption(key)
+	h.Set("Content-Length", "0")
+	c.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// echoEncryption tells the client what it asked for about encryption and got.
+func (c *call) echoEncryption(key *customerKey) {
+	key.echo(c.w.Header())
+	if c.headers.Get("X-Amz-Server-Side-Encryption") != "" {
+		c.w.Header().Set("X-Amz-Server-Side-Encryption", "AES256")
+	}
+}

@@ -1,0 +1,42 @@
+package s3api
+
+import (
+	"context"
+	"net/http"
+
+	"sallyport/gateway/objects"
+)
+
+// uploadPartCopy stores an object's bytes, or a range of them, as a part.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
+func (c *call) uploadPartCopy(ctx context.Context) error {
+	key, err := c.customerKey()
+	if err != nil {
+		return err
+	}
+	number, err := c.query.partNumber()
+	if err != nil {
+		return err
+	}
+	source, err := c.copySource()
+	if err != nil {
+		return err
+	}
+	in := &objects.CopyPartInput{UploadRef: c.upload(), Number: number, Source: *source, CustomerKey: key.value()}
+	if header := c.headers.Get("X-Amz-Copy-Source-Range"); header != "" {
+		if in.Range, err = parseCopyRange(header); err != nil {
+			return err
+		}
+	}
+	part, err := c.h.objects.CopyPart(ctx, in)
+	if err != nil {
+		return copyFailure(err)
+	}
+	c.echoEncryption(key)
+	d := newDocument("CopyPartResult")
+	d.time("LastModified", part.ModTime)
+	d.etag(part.ETag)
+	d.xmlChecksum(part.Checksum, false)
+	c.writeXML(http.StatusOK, d)
+	return nil
+}

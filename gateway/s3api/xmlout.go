@@ -1,0 +1,142 @@
+package s3api
+
+import (
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const xmlNamespace = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+// document builds an XML answer, element by element, in the order S3 has them.
+type document struct {
+	b    strings.Builder
+	open []string
+}
+
+// newDocument begins a document whose root is in S3's namespace.
+func newDocument(root string) *document {
+	d := &document{}
+	d.b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n")
+	d.b.WriteString("<" + root + ` xmlns="` + xmlNamespace + `">`)
+	d.open = append(d.open, root)
+	return d
+}
+
+// newErrorDocument begins an error answer, which S3 sends without a namespace.
+func newErrorDocument() *document {
+	d := &document{}
+	d.b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n")
+	d.b.WriteString("<Error>")
+	d.open = append(d.open, "Error")
+	return d
+}
+
+func (d *document) begin(name string) {
+	d.b.WriteString("<" + name + ">")
+	d.open = append(d.open, name)
+}
+
+// beginTyped begins an element with the schema-instance type that S3 gives to grantees.
+func (d *document) beginTyped(name, xsiType string) {
+	d.b.WriteString("<" + name + ` xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="` + xsiType + `">`)
+	d.open = append(d.open, name)
+}
+
+func (d *document) end() {
+	last := len(d.open) - 1
+	d.b.WriteString("</" + d.open[last] + ">")
+	d.open = d.open[:last]
+}
+
+func (d *document) text(name, value string) {
+	if value == "" {
+		d.b.WriteString("<" + name + "></" + name + ">")
+		return
+	}
+	d.b.WriteString("<" + name + ">")
+	d.escape(value)
+	d.b.WriteString("</" + name + ">")
+}
+
+// optional writes the element only if there is a value.
+func (d *document) optional(name, value string) {
+	if value != "" {
+		d.text(name, value)
+	}
+}
+
+func (d *document) number(name string, n int64) { d.text(name, strconv.FormatInt(n, 10)) }
+
+func (d *document) boolean(name string, v bool) { d.text(name, strconv.FormatBool(v)) }
+
+func (d *document) time(name string, t time.Time) { d.text(name, isoTime(t)) }
+
+// isoTime is how S3 writes times in XML. The gateway knows whole seconds only, so the fraction is always zero, as S3's is.
+func isoTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+func (d *document) etag(value string) { d.text("ETag", quoteETag(value)) }
+
+func quoteETag(value string) string { return `"` + value + `"` }
+
+// bytes closes what is open and returns the document.
+func (d *document) bytes() []byte {
+	for len(d.open) > 0 {
+		d.end()
+	}
+	return []byte(d.b.String())
+}
+
+// escape writes text. A character that XML 1.0 cannot hold becomes a numeric reference, as in S3's own answers: a strict parser refuses it, where a
+// replacement character would silently name another key.
+func (d *document) escape(s string) {
+	from := 0
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		replacement := ""
+		switch {
+		case r == '&':
+			replacement = "&amp;"
+		case r == '<':
+			replacement = "&lt;"
+		case r == '>':
+			replacement = "&gt;"
+		case r == '"':
+			replacement = "&#34;"
+		case r == '\'':
+			replacement = "&#39;"
+		case r < ' ' || r == 0x7f || r == 0xfffe || r == 0xffff:
+			replacement = "&#x" + strconv.FormatInt(int64(r), 16) + ";"
+		case r == utf8.RuneError && size == 1:
+			replacement = "\uFFFD"
+		}
+		if replacement != "" {
+			d.b.WriteString(s[from:i])
+			d.b.WriteString(replacement)
+			from = i + size
+		}
+		i += size
+	}
+	d.b.WriteString(s[from:])
+}
+
+// urlEncode is S3's encoding-type=url: everything but unreserved characters and the slash, and a space as a plus sign.
+func urlEncode(s string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-_.*/", c) >= 0:
+			b.WriteByte(c)
+		case c == ' ':
+			b.WriteByte('+')
+		default:
+			b.WriteByte('%')
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&15])
+		}
+	}
+	return b.String()
+}
