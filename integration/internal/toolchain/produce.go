@@ -40,9 +40,9 @@ func (c *toolchain) produce(ctx context.Context, p product) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make cache folder: %w", err)
 	}
-	temporary, err := os.MkdirTemp(dir, "building-")
+	temporary, err := buildFolder(dir)
 	if err != nil {
-		return fmt.Errorf("make build folder: %w", err)
+		return err
 	}
 	defer os.RemoveAll(temporary)
 
@@ -57,6 +57,24 @@ func (c *toolchain) produce(ctx context.Context, p product) error {
 	}
 	fmt.Fprintf(c.progress, "toolchain: built %s in %s, %d MiB\n", p.label, time.Since(started).Round(time.Second), sizeOf(p.path))
 	return nil
+}
+
+// buildFolder makes an empty folder inside dir. The caller holds the lock, so what lies there from before was left by a build that was killed.
+func buildFolder(dir string) (string, error) {
+	left, err := filepath.Glob(filepath.Join(dir, "building-*"))
+	if err != nil {
+		return "", fmt.Errorf("find old build folders: %w", err)
+	}
+	for _, old := range left {
+		if err := os.RemoveAll(old); err != nil {
+			return "", fmt.Errorf("remove old build folder: %w", err)
+		}
+	}
+	temporary, err := os.MkdirTemp(dir, "building-")
+	if err != nil {
+		return "", fmt.Errorf("make build folder: %w", err)
+	}
+	return temporary, nil
 }
 
 // lock admits one build at a time over all processes that share the cache: two large links at once exhaust a small machine.

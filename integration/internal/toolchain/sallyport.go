@@ -52,9 +52,9 @@ func (c *toolchain) sallyport(ctx context.Context, race bool) (string, error) {
 	if err := os.MkdirAll(binaries, 0o755); err != nil {
 		return "", fmt.Errorf("make cache folder: %w", err)
 	}
-	temporary, err := os.MkdirTemp(binaries, "building-")
+	temporary, err := buildFolder(binaries)
 	if err != nil {
-		return "", fmt.Errorf("make build folder: %w", err)
+		return "", err
 	}
 	defer os.RemoveAll(temporary)
 

@@ -51,7 +51,8 @@ func output(t *testing.T, path string) string {
 func listing(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && entry.Name() != "build.lock" {
+		leftover := err == nil && strings.HasPrefix(entry.Name(), "building-")
+		if leftover || err == nil && !entry.IsDir() && entry.Name() != "build.lock" {
 			names = append(names, entry.Name())
 		}
 		return err
@@ -168,6 +169,28 @@ func TestFailedBuildLeavesNothing(t *testing.T) {
 	}
 	if got := output(t, path); got != "hello" {
 		t.Errorf("the tool says %q", got)
+	}
+}
+
+func TestLeftoversOfAKilledBuildGo(t *testing.T) {
+	c := repository(t)
+	path, err := c.build(t.Context(), "hello")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(filepath.Dir(path), "building-1", "hello"), "half of it")
+	write(t, filepath.Join(c.cache, "sallyport", "building-2", "sallyport"), "half of it")
+	if _, err := c.build(t.Context(), "hello"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.sallyport(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	if names := listing(t, c.cache); !slices.Equal(names, []string{"hello", "sallyport"}) {
+		t.Errorf("the cache holds %q", names)
 	}
 }
 
