@@ -23,20 +23,24 @@ const (
 type splitter struct {
 	d       driver.Driver
 	caps    driver.Capabilities
-	buffers *sync.Pool // of *[]byte, leastPart long
+	least   int64      // bytes of a part
+	buffers *sync.Pool // of *[]byte
 }
 
-func newSplitter(d driver.Driver) splitter {
-	return splitter{d: d, caps: d.Capabilities(), buffers: &sync.Pool{}}
+func newSplitter(d driver.Driver, part int64) splitter {
+	if part <= 0 {
+		part = leastSplitPart
+	}
+	caps := d.Capabilities()
+	return splitter{d: d, caps: caps, least: max(part, caps.MinPart), buffers: &sync.Pool{}}
 }
 
 // partSize returns the length of all parts but the last, the shortest that fits size into so many parts as there may be.
 func (s *splitter) partSize(size int64) int64 {
 	const round = 1 << 20
-	least := max(leastSplitPart, s.caps.MinPart)
 	need := (size + MaxPartNumber - 1) / MaxPartNumber
-	if need <= least {
-		return least
+	if need <= s.least {
+		return s.least
 	}
 	return min((need+round-1)/round*round, s.caps.MaxPart)
 }

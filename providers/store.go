@@ -28,6 +28,10 @@ type StoreOptions struct {
 	Sink   Sink         // told of every call and retry; nil = nobody
 	Logger *slog.Logger // failed calls and retries, without keys; nil = none
 
+	// SplitPart is the length in bytes of the parts that a body above Capabilities.SplitAbove goes in, two of which are held in memory for each
+	// such body. 0 = 5 MiB; never less than the backend's MinPart; longer where the body would need more than 10000.
+	SplitPart int64
+
 	// SingleGateway supplies the conditions the backend lacks by locks of this process; see SingleGateway for what that is worth.
 	SingleGateway bool
 }
@@ -46,7 +50,7 @@ func Open(name string, d driver.Driver, opts *StoreOptions) *Store {
 	d = &observer{Driver: d, observation: seen}
 	s := &Store{name: name, caps: d.Capabilities(), chain: d}
 	s.parts = storeUploads{s: s, u: d.Uploads()}
-	s.split = newSplitter(d)
+	s.split = newSplitter(d, opts.SplitPart)
 	return s
 }
 
