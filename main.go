@@ -2,4 +2,23 @@
 // keeps only ciphertext in a folder. Its commands live in gateway/cli.
 package main
 
-func main() {}
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"sallyport/gateway/cli"
+)
+
+func main() {
+	os.Exit(run())
+}
+
+// run lets the first SIGINT or SIGTERM end the command in good order and the second at once.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return cli.Run(ctx, os.Args[1:], &cli.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+}

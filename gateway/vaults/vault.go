@@ -128,6 +128,15 @@ func (v *Vault) ID() (object.VaultID, error) {
 	return object.VaultID(r.opened.ID()), nil
 }
 
+// Generation returns the number of the opened vault file, false when it is not open.
+func (v *Vault) Generation() (uint64, bool) {
+	r, err := v.keyring()
+	if err != nil {
+		return 0, false
+	}
+	return r.opened.Generation(), true
+}
+
 // Policy returns which ETags the vault shows; ErrLocked when it is not open.
 func (v *Vault) Policy() (vault.ETagPolicy, error) {
 	r, err := v.keyring()

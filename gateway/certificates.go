@@ -1,0 +1,218 @@
+package gateway
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"sallyport/gateway/telemetry"
+)
+
+// certificateFiles serves a certificate from two files and takes up changed ones, so that a renewal needs no restart. A pair that does
+// not load leaves the previous one in use and is reported once per change. Safe for concurrent use.
+type certificateFiles struct {
+	certFile, keyFile string
+	log               *slog.Logger
+
+	mu       sync.Mutex
+	current  *tls.Certificate
+	stamp    [2]fileStamp
+	nextLook time.Time
+}
+
+// fileStamp tells one state of a file from another.
+type fileStamp struct {
+	modTime time.Time
+	size    int64
+}
+
+// lookInterval bounds how often the files' times are asked for.
+const lookInterval = time.Second
+
+func loadCertificateFiles(certFile, keyFile string, log *slog.Logger) (*certificateFiles, error) {
+	c := &certificateFiles{certFile: certFile, keyFile: keyFile, log: log}
+	stamp, err := c.stamps()
+	if err != nil {
+		return nil, fmt.Errorf("load TLS certificate: %w", err)
+	}
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("load TLS certificate: %w", err)
+	}
+	c.current, c.stamp = &pair, stamp
+	return c, nil
+}
+
+func (c *certificateFiles) stamps() (s [2]fileStamp, err error) {
+	for i, name := range []string{c.certFile, c.keyFile} {
+		info, err := os.Stat(name)
+		if err != nil {
+			return s, err
+		}
+		s[i] = fileStamp{info.ModTime(), info.Size()}
+	}
+	return s, nil
+}
+
+// certificate is a tls.Config.GetCertificate.
+func (c *certificateFiles) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := time.Now(); now.After(c.nextLook) {
+		c.nextLook = now.Add(lookInterval)
+		c.reload()
+	}
+	return c.current, nil
+}
+
+func (c *certificateFiles) reload() {
+	stamp, err := c.stamps()
+	if err == nil && stamp == c.stamp {
+		return
+	}
+	if err == nil {
+		var pair tls.Certificate
+		if pair, err = tls.LoadX509KeyPair(c.certFile, c.keyFile); err == nil {
+			c.current, c.stamp = &pair, stamp
+			c.log.Info("TLS certificate reloaded", telemetry.Path(c.certFile))
+			return
+		}
+	}
+	c.stamp = stamp
+	c.log.Warn("TLS certificate changed and does not load; the previous one stays in use", telemetry.Path(c.certFile), telemetry.Error(err))
+}
+
+// Authority is a certificate authority of this gateway's own, for clients that demand TLS on one's own machine. Its key never leaves the
+// state directory; the certificates it issues live in memory and as long as the process.
+type Authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+	// CertFile is the PEM file that clients are told to trust.
+	CertFile string
+}
+
+const (
+	authorityLifetime = 10 * 365 * 24 * time.Hour
+	leafLifetime      = 397 * 24 * time.Hour // the longest that common clients accept
+)
+
+// OpenAuthority loads the authority kept in dir, or makes one there.
+func OpenAuthority(dir string) (*Authority, error) {
+	certFile, keyFile := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca.key")
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return newAuthority(dir, certFile, keyFile)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load certificate authority: %w (remove both files in %s to have a new one made; clients must then trust it anew)", err, dir)
+	}
+	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("load certificate authority: the key in %s is not an ECDSA key", keyFile)
+	}
+	return &Authority{certificate: pair.Leaf, key: key, CertFile: certFile}, nil
+}
+
+func newAuthority(dir, certFile, keyFile string) (*Authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make certificate authority: %w", err)
+	}
+	serial, err := serialNumber()
+	if err != nil {
+		return nil, fmt.Errorf("make certificate authority: %w", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber:          serial,
+		Subject:               pkix.Name{CommonName: "Sallyport local authority"},
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(authorityLifetime),
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		MaxPathLenZero:        true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, fmt.Errorf("make certificate authority: %w", err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("make certificate authority: %w", err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("make certificate authority: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make certificate authority: %w", err)
+	}
+	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600); err != nil {
+		return nil, fmt.Errorf("make certificate authority: %w", err)
+	}
+	if err := os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644); err != nil { //nolint:gosec // a certificate is public
+		return nil, fmt.Errorf("make certificate authority: %w", err)
+	}
+	return &Authority{certificate: certificate, key: key, CertFile: certFile}, nil
+}
+
+// Issue returns a server certificate for the given host names and addresses, localhost always among them.
+func (a *Authority) Issue(now time.Time, hosts ...string) (*tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("issue certificate: %w", err)
+	}
+	serial, err := serialNumber()
+	if err != nil {
+		return nil, fmt.Errorf("issue certificate: %w", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{CommonName: "Sallyport"},
+		NotBefore:    now.Add(-time.Hour),
+		NotAfter:     now.Add(leafLifetime),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames:     []string{"localhost", "*.localhost"},
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	for _, h := range hosts {
+		if ip := net.ParseIP(h); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else if h != "" {
+			template.DNSNames = append(template.DNSNames, h)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
+	if err != nil {
+		return nil, fmt.Errorf("issue certificate: %w", err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{der, a.certificate.Raw}, PrivateKey: key}, nil
+}
+
+func serialNumber() (*big.Int, error) {
+	return rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+}
+
+// TLSFromFiles returns a server configuration with the certificate of two PEM files, read again when they change. TLS 1.2 is the least.
+func TLSFromFiles(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) {
+	files, err := loadCertificateFiles(certFile, keyFile, log)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{GetCertificate: files.certificate, MinVersion: tls.VersionTLS12}, nil
+}

@@ -1,0 +1,112 @@
+// Package cli is the sallyport command: it parses arguments, asks for secrets, composes the gateway and prints what happened. Commands
+// are thin; what they do lives in the packages below.
+//
+// Secrets are read from a terminal prompt, a file or a descriptor, never from an argument or the environment. Exit codes: 0 done, 1 it was
+// tried and failed, 2 the call cannot be carried out as given (arguments, missing key, configuration).
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is a failure that lies in how the command was called: exit 2.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+// commands is the whole command line.
+type commands struct {
+	Quickstart quickstartCommand `cmd:"" help:"Make a vault in a folder if there is none, and serve it on this machine."`
+	Serve      serveCommand      `cmd:"" help:"Serve the vaults of a configuration file."`
+	Vault      struct {
+		Create vaultCreateCommand `cmd:"" help:"Make a new vault in an empty root and show its 64-digit key once."`
+		Status vaultStatusCommand `cmd:"" help:"Show what is known of a vault; with its key or password, also its buckets."`
+		Passwd vaultPasswdCommand `cmd:"" help:"Add a password, or change it: the old one then opens nothing new."`
+	} `cmd:"" help:"Make and look after vaults."`
+	Key struct {
+		New keyNewCommand `cmd:"" help:"Print a fresh 64-digit key, for vault create --key-file."`
+	} `cmd:"" help:"Keys."`
+	Config struct {
+		Check configCheckCommand `cmd:"" help:"Report every mistake in a configuration file."`
+	} `cmd:"" help:"Configuration."`
+	Object struct {
+		Inspect objectInspectCommand `cmd:"" help:"Say what an encrypted file is; with its key, all of it."`
+		Decrypt objectDecryptCommand `cmd:"" help:"Decrypt one encrypted file, copied by any tool."`
+		Salvage objectSalvageCommand `cmd:"" help:"Get what can be had out of a file whose end is lost or damaged."`
+	} `cmd:"" help:"Look into single encrypted files, without a gateway."`
+	Recover recoverCommand `cmd:"" help:"Decrypt a whole root into a folder, with nothing but the root and the key."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// Run carries out the command line args (without the program's name) and returns the exit code. Cancelling ctx stops a server after its
+// requests, and other commands at the next file.
+func Run(ctx context.Context, args []string, stdio *Stdio) int {
+	var c commands
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("sallyport"),
+		kong.Description("An S3 endpoint that encrypts what it stores: backups go in as S3 objects, only ciphertext comes to rest.\n"+
+			"Lose both the 64-digit key and every password, and nobody can restore your data, the makers of Sallyport included."),
+		kong.Writers(stdio.Out, stdio.Err),
+		kong.Exit(func(code int) { exited = code }),
+		kong.UsageOnError(),
+	)
+	if err != nil {
+		panic("cli: internal error: " + err.Error())
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited
+	}
+	if err != nil {
+		stdio.notef("sallyport: %v\nTry: sallyport --help\n", err)
+		return exitUsage
+	}
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	err = parsed.Run(stdio)
+	if err == nil {
+		return exitOK
+	}
+	stdio.notef("sallyport: %v\n", err)
+	if _, ok := errors.AsType[usageError](err); ok {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+type versionCommand struct{}
+
+// Run prints the module version and the revision it was built from.
+func (versionCommand) Run(stdio *Stdio) error {
+	stdio.printf("%s\n", version())
+	return nil
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "sallyport (unknown version)"
+	}
+	revision := ""
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			revision = " " + s.Value
+		}
+	}
+	return fmt.Sprintf("sallyport %s%s %s", info.Main.Version, revision, info.GoVersion)
+}

@@ -1,0 +1,276 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"sallyport/config/secret"
+	"sallyport/crypto/object"
+	"sallyport/crypto/vault"
+	"sallyport/gateway/jobs"
+	"sallyport/gateway/vaults"
+)
+
+// objectKeyFlags say what opens single files and trees of files: a vault's key or password, a customer's key, or both.
+type objectKeyFlags struct {
+	unlockFlags
+	VaultFile       string `help:"The vault file, or a folder that holds it. Default: searched in .sallyport/vault beside the file and in the folders above." type:"path" placeholder:"FILE"`
+	CustomerKeyFile string `help:"Read the client's own key (SSE-C) from this file: 32 raw bytes, 64 hex digits or base64." type:"path" placeholder:"FILE"`
+}
+
+// keyring opens the vault nearest to path, unless only a customer key was given. Asking happens only if ask is set.
+func (f *objectKeyFlags) keyring(ctx context.Context, stdio *Stdio, path string, ask bool) (*jobs.Keyring, error) {
+	ring := &jobs.Keyring{}
+	if f.CustomerKeyFile != "" {
+		value, warning, err := secret.ReadFile(f.CustomerKeyFile)
+		if err != nil {
+			return nil, usageError(err.Error())
+		}
+		if warning != "" {
+			stdio.notef("warning: %s\n", warning)
+		}
+		key, err := jobs.ParseCustomerKey(value.Reveal())
+		value.Clear()
+		if err != nil {
+			return nil, usageError(fmt.Sprintf("%s: %v", f.CustomerKeyFile, err))
+		}
+		ring.Customer = &key
+	}
+	if !f.given() && (ring.Customer != nil || !ask) {
+		return ring, nil
+	}
+	where := f.VaultFile
+	if where == "" {
+		where = path
+	}
+	file, err := jobs.FindVaultFile(where)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := f.read(stdio, "vault "+file.ID().String())
+	if err != nil {
+		return nil, err
+	}
+	ring.Vault, err = openVaultFile(ctx, file, unlock)
+	return ring, err
+}
+
+func openVaultFile(ctx context.Context, file *vault.File, unlock vaults.Unlock) (*vault.Opened, error) {
+	if !unlock.Key.IsZero() {
+		return file.OpenWithRecoveryKey(unlock.Key)
+	}
+	hasher, err := vault.NewHasher(vault.DefaultCost())
+	if err != nil {
+		return nil, err
+	}
+	return file.OpenWithPassword(ctx, hasher, unlock.Password)
+}
+
+func openRegular(path string) (*os.File, int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, info.Size(), nil
+}
+
+type objectInspectCommand struct {
+	objectKeyFlags
+	File string `arg:"" help:"The encrypted file." type:"path"`
+}
+
+// Run prints what stands in clear, then, with a key, what was verified.
+func (c *objectInspectCommand) Run(ctx context.Context, stdio *Stdio) error {
+	f, size, err := openRegular(c.File)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	in, err := object.Inspect(f, size)
+	if err != nil {
+		return fmt.Errorf("inspect %s: %w", c.File, err)
+	}
+	if in.Tail == nil && in.Frame == nil {
+		return fmt.Errorf("inspect %s: %w: neither its first nor its last bytes are Sallyport's", c.File, object.ErrForeign)
+	}
+	printClear(stdio, in)
+	ring, err := c.keyring(ctx, stdio, c.File, false)
+	if err != nil {
+		return err
+	}
+	if ring.Vault == nil && ring.Customer == nil {
+		stdio.printf("verified    no: give --key-file, --password-file or --customer-key-file to check it and see the rest\n")
+		return nil
+	}
+	opened, err := object.OpenFile(f, size, ring)
+	if err != nil {
+		return fmt.Errorf("inspect %s: %w", c.File, explain(err))
+	}
+	printSealed(stdio, opened)
+	return nil
+}
+
+func printClear(stdio *Stdio, in *object.Inspection) {
+	stdio.printf("size        %d\n", in.Size)
+	if in.Canonical {
+		stdio.printf("plaintext   %d bytes, by the file's size\n", in.Plain)
+	} else {
+		stdio.printf("plaintext   unknown: no whole object has this size, so the file is cut or extended\n")
+	}
+	switch {
+	case in.Tail != nil:
+		stdio.printf("vault       %s\nkey         %s\n", in.Tail.VaultID, keyOwner(in.Tail.Mode, in.Tail.Epoch))
+	case in.Frame != nil:
+		stdio.printf("tail        %v: try sallyport object salvage\nkey         %s\n", in.TailErr, keyOwner(in.Frame.Mode, in.Frame.Epoch))
+	}
+	if in.Frame == nil {
+		stdio.printf("frame       %v\n", in.FrameErr)
+	}
+}
+
+func keyOwner(mode object.Mode, epoch uint32) string {
+	if mode == object.ModeCustomer {
+		return "the client's own (SSE-C)"
+	}
+	return fmt.Sprintf("the vault's, epoch %d", epoch)
+}
+
+func printSealed(stdio *Stdio, f *object.File) {
+	m := f.Metadata
+	stdio.printf("verified    yes, the tail; object decrypt verifies the content\nbucket      %s\nkey         %q\nplaintext   %d bytes\nmodified    %s\n",
+		m.Bucket, m.Key, m.Plain, m.Time.UTC().Format("2006-01-02 15:04:05.000 MST"))
+	if m.ETag != "" {
+		stdio.printf("etag        %s\n", m.ETag)
+	}
+	if m.Checksum != nil {
+		stdio.printf("checksum    %s %s %s\n", m.Checksum.Algorithm, m.Checksum.Type, m.Checksum.Value)
+	}
+	for _, name := range sortedNames(m.Headers) {
+		stdio.printf("header      %s: %q\n", name, m.Headers[name])
+	}
+	for _, name := range sortedNames(m.UserMetadata) {
+		stdio.printf("metadata    %s: %q\n", name, m.UserMetadata[name])
+	}
+	for _, e := range f.Table {
+		stdio.printf("part        %d, %d bytes\n", e.Part, e.Plain)
+	}
+}
+
+func sortedNames(m map[string]string) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// explain adds what to do to errors that lie in the key.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, object.ErrWrongKey):
+		return fmt.Errorf("%w, or its last bytes were altered: is it the right key and vault file?", err)
+	case errors.Is(err, object.ErrDamaged), errors.Is(err, object.ErrForeign):
+		return fmt.Errorf("%w; object salvage may get a part of it", err)
+	case errors.Is(err, jobs.ErrNeedsCustomerKey):
+		return fmt.Errorf("%w: give --customer-key-file", err)
+	case errors.Is(err, jobs.ErrNeedsVault):
+		return fmt.Errorf("%w: give --key-file or --password-file", err)
+	}
+	return err
+}
+
+type objectDecryptCommand struct {
+	objectKeyFlags
+	File string `arg:"" help:"The encrypted file." type:"path"`
+	To   string `help:"Where to write. Default: the last part of the object's key, in this folder." type:"path" placeholder:"FILE"`
+}
+
+// Run decrypts the file; its name and folder do not matter.
+func (c *objectDecryptCommand) Run(ctx context.Context, stdio *Stdio) error {
+	f, size, err := openRegular(c.File)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	ring, err := c.keyring(ctx, stdio, c.File, true)
+	if err != nil {
+		return err
+	}
+	opened, err := object.OpenFile(f, size, ring)
+	if err != nil {
+		return fmt.Errorf("decrypt %s: %w", c.File, explain(err))
+	}
+	to := c.To
+	if to == "" {
+		if to, err = defaultName(opened.Metadata.Key); err != nil {
+			return err
+		}
+	}
+	if err := jobs.DecryptFile(opened, to); err != nil {
+		return explain(err)
+	}
+	stdio.printf("%s/%s: %d bytes, verified, written to %s\n", opened.Metadata.Bucket, opened.Metadata.Key, opened.Metadata.Plain, to)
+	return nil
+}
+
+// defaultName takes the last part of a key as a file name only where it is plainly one.
+func defaultName(key string) (string, error) {
+	name := key[strings.LastIndexByte(key, '/')+1:]
+	if name == "" || strings.HasPrefix(name, ".") || strings.ContainsAny(name, "\\:\x00") || len(name) > 255 {
+		return "", usageError(fmt.Sprintf("the object's key %q does not make a file name: give --to FILE", key))
+	}
+	return name, nil
+}
+
+type objectSalvageCommand struct {
+	objectKeyFlags
+	File string `arg:"" help:"The damaged file." type:"path"`
+	To   string `help:"Where to write what can be had." type:"path" required:"" placeholder:"FILE"`
+}
+
+// Run writes what verifies, zeros for what does not, and says where they are. It fails when anything is known to be missing.
+func (c *objectSalvageCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
+	f, size, err := openRegular(c.File)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	ring, err := c.keyring(ctx, stdio, c.File, true)
+	if err != nil {
+		return err
+	}
+	out, err := os.OpenFile(c.To, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	report, err := jobs.Salvage(f, size, ring.VaultID(), ring, out)
+	if err != nil {
+		return errors.Join(err, os.Remove(c.To))
+	}
+	stdio.printf("%d bytes written to %s, from parts %v\n", report.Size, c.To, report.Parts)
+	for _, g := range report.Gaps {
+		stdio.printf("lost: %d bytes at %d (part %d); zeros stand there\n", g.Length, g.Offset, g.Part)
+	}
+	for _, e := range report.Skipped {
+		stdio.printf("skipped: %v\n", e)
+	}
+	if !report.Complete() {
+		return errors.New("the file is not complete: the lines above say what is missing, and a gap in the part numbers is a lost part")
+	}
+	stdio.printf("Nothing is known to be missing; only with its tail and table could that be said for certain.\n")
+	return out.Sync()
+}

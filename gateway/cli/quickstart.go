@@ -1,0 +1,234 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"time"
+
+	"sallyport/crypto/vault"
+	"sallyport/gateway"
+	"sallyport/gateway/auth"
+	"sallyport/gateway/vaults"
+)
+
+const quickstartRegion = "us-east-1"
+
+// quickstartCommand is the first five minutes: one folder, one vault, one access key, this machine only.
+type quickstartCommand struct {
+	unlockFlags
+	Dir    string `help:"Folder for the vault (data/) and this gateway's own state (state/)." default:"./sallyport-data" type:"path"`
+	Listen string `help:"Address to serve on; port 0 picks a free one." default:"127.0.0.1:9710"`
+	TLS    bool   `name:"tls" help:"Serve HTTPS with a certificate authority of this folder's own."`
+	Yes    bool   `help:"Do not ask to type the new key back."`
+	JSON   bool   `name:"json" help:"Print one line of JSON once the port accepts, instead of text."`
+}
+
+// quickstartResult is the line of JSON.
+type quickstartResult struct {
+	Endpoint    string `json:"endpoint"`
+	Region      string `json:"region"`
+	AccessKey   string `json:"access_key"`
+	SecretKey   string `json:"secret_key"`
+	RecoveryKey string `json:"recovery_key,omitempty"` // only when just made
+	Dir         string `json:"dir"`
+	CACert      string `json:"ca_cert,omitempty"` // path of a PEM file
+}
+
+// Run makes or opens the vault and serves until ctx ends.
+func (c *quickstartCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
+	if err := c.checkListen(); err != nil {
+		return err
+	}
+	log, state := quietLogger(stdio), filepath.Join(c.Dir, "state")
+	store, err := openFolder(ctx, filepath.Join(c.Dir, "data"), true, false, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	tlsConfig, caFile, err := c.tlsConfig(state)
+	if err != nil {
+		return err
+	}
+	// The port comes before the vault: a vault whose key was never shown, because the port was taken, would be worse than none.
+	socket, err := gateway.Bind(c.Listen, tlsConfig)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = socket.Close() }()
+
+	hasher, err := vault.NewHasher(vault.DefaultCost())
+	if err != nil {
+		return err
+	}
+	v := quickstartVault(c.Dir, store, hasher, log)
+	fresh, err := c.open(ctx, stdio, v)
+	if err != nil {
+		return err
+	}
+	server, result, err := c.compose(v, socket, state, log)
+	if err != nil {
+		if c.JSON && !fresh.IsZero() {
+			printNewKey(stdio, fresh)
+		}
+		return err
+	}
+	result.CACert = caFile
+	if !fresh.IsZero() {
+		result.RecoveryKey = fresh.Reveal()
+	}
+	if !c.JSON {
+		if err := printReadyLines(stdio, result); err != nil {
+			return err
+		}
+		return server.Run(ctx)
+	}
+	line, err := json.Marshal(result)
+	if err != nil {
+		return fmt.Errorf("print the result: %w", err)
+	}
+	stdio.printf("%s\n", line)
+	return server.Run(ctx)
+}
+
+func (c *quickstartCommand) compose(v *vaults.Vault, socket *gateway.Socket, state string, log *slog.Logger) (*gateway.Server, *quickstartResult, error) {
+	accessKey, secretKey, err := v.OwnerCredential()
+	if err != nil {
+		return nil, nil, err
+	}
+	credentials, err := auth.NewStatic([]auth.Credential{{AccessKey: accessKey, Secret: secretKey, Allow: everything()}})
+	if err != nil {
+		return nil, nil, err
+	}
+	server := gateway.New(&gateway.Options{
+		Vaults: []*vaults.Vault{v}, Credentials: credentials, Region: quickstartRegion, Domains: []string{"localhost"},
+		Socket: socket, StateDir: state, Log: log,
+	})
+	return server, &quickstartResult{
+		Endpoint: socket.URL(), Region: quickstartRegion, AccessKey: accessKey, SecretKey: secretKey.Reveal(), Dir: c.Dir,
+	}, nil
+}
+
+// checkListen refuses plain HTTP on an address that others can reach.
+func (c *quickstartCommand) checkListen() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return usageError(fmt.Sprintf("--listen %q is not host:port: %v", c.Listen, err))
+	}
+	if c.TLS || host == "localhost" {
+		return nil
+	}
+	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+		return usageError(fmt.Sprintf("--listen %s can be reached from other machines, where plain HTTP would show your data to the network: add --tls", c.Listen))
+	}
+	return nil
+}
+
+// open opens the vault, making it first if the folder holds none. It returns the recovery key only if it was made just now.
+func (c *quickstartCommand) open(ctx context.Context, stdio *Stdio, v *vaults.Vault) (fresh vault.RecoveryKey, err error) {
+	exists, err := v.Exists(ctx)
+	if err != nil {
+		return fresh, err
+	}
+	if exists {
+		unlock, err := c.read(stdio, "the vault in "+c.Dir)
+		if err != nil {
+			return fresh, err
+		}
+		return fresh, v.Open(ctx, unlock)
+	}
+	create := vaults.CreateOptions{ETag: vault.ETagMD5}
+	if c.given() {
+		unlock, err := c.read(stdio, "the new vault")
+		if err != nil {
+			return fresh, err
+		}
+		create.Key, create.Password = unlock.Key, unlock.Password
+	}
+	if create.Key.IsZero() {
+		fresh = vault.NewRecoveryKey()
+		create.Key = fresh
+		if err := c.show(stdio, fresh); err != nil {
+			return fresh, err
+		}
+	}
+	if err := v.Create(ctx, &create); err != nil {
+		return fresh, err
+	}
+	return fresh, v.Open(ctx, vaults.Unlock{Key: create.Key})
+}
+
+// show prints a new key and, at a terminal, asks for it back before anything is made with it.
+func (c *quickstartCommand) show(stdio *Stdio, key vault.RecoveryKey) error {
+	if !c.JSON {
+		printNewKey(stdio, key)
+	}
+	if c.Yes || c.JSON || !stdio.interactive() {
+		return nil
+	}
+	return askBack(stdio, key)
+}
+
+const losingIt = "Write it down or put it into a password manager now. It is not shown again.\n" +
+	"Lose it, and every password you may add, and nobody can restore your data: not the storage provider, not the makers of Sallyport.\n"
+
+func printNewKey(stdio *Stdio, key vault.RecoveryKey) {
+	stdio.printf("Your new 64-digit key:\n\n%s\n%s", keyLines(key), losingIt)
+}
+
+// keyLines sets the sixteen groups in four rows.
+func keyLines(key vault.RecoveryKey) string {
+	const rowLength = 4*4 + 3
+	text, out := key.Reveal(), ""
+	for len(text) > 0 {
+		n := min(rowLength, len(text))
+		out += "    " + text[:n] + "\n"
+		text = text[min(n+1, len(text)):]
+	}
+	return out
+}
+
+const askBackTries = 3
+
+func askBack(stdio *Stdio, key vault.RecoveryKey) error {
+	for range askBackTries {
+		answer, err := stdio.askLine("\nType the key back (spaces do not matter): ")
+		if err != nil {
+			return err
+		}
+		typed, err := vault.ParseRecoveryKey(answer)
+		if err == nil && typed.Equal(key) {
+			return nil
+		}
+		if err != nil {
+			stdio.notef("%v\n", err)
+		} else {
+			stdio.notef("That is a 64-digit key, and not this one.\n")
+		}
+	}
+	return errors.New("the key was not typed back, so nothing was made")
+}
+
+func (c *quickstartCommand) tlsConfig(state string) (*tls.Config, string, error) {
+	if !c.TLS {
+		return nil, "", nil
+	}
+	authority, err := gateway.OpenAuthority(filepath.Join(state, "tls"))
+	if err != nil {
+		return nil, "", err
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return nil, "", usageError(err.Error())
+	}
+	leaf, err := authority.Issue(time.Now(), host)
+	if err != nil {
+		return nil, "", err
+	}
+	return &tls.Config{Certificates: []tls.Certificate{*leaf}, MinVersion: tls.VersionTLS12}, authority.CertFile, nil
+}

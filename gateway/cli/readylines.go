@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"strings"
+	"text/template"
+)
+
+// readyLines is what quickstart prints: every block works as it stands when pasted into a POSIX shell. Each is run by a test with the real program.
+const readyLines = `
+Serving {{.Endpoint}} from {{.Dir}}. Stop with Ctrl-C; the same command serves the same data again.
+{{- if .CACert}}
+
+# every client below: trust this folder's own certificate authority
+export SSL_CERT_FILE='{{.CACert}}' AWS_CA_BUNDLE='{{.CACert}}'
+{{- end}}
+
+# mc
+export MC_HOST_sallyport='{{.HostWithKeys}}'
+mc mb --ignore-existing sallyport/backup
+
+# aws cli
+export AWS_ACCESS_KEY_ID='{{.AccessKey}}' AWS_SECRET_ACCESS_KEY='{{.SecretKey}}' AWS_DEFAULT_REGION='{{.Region}}'
+aws --endpoint-url {{.Endpoint}} s3 ls
+
+# rclone
+export RCLONE_CONFIG_SALLYPORT_TYPE=s3 RCLONE_CONFIG_SALLYPORT_PROVIDER=Other RCLONE_CONFIG_SALLYPORT_ENDPOINT='{{.Endpoint}}'
+export RCLONE_CONFIG_SALLYPORT_ACCESS_KEY_ID='{{.AccessKey}}' RCLONE_CONFIG_SALLYPORT_SECRET_ACCESS_KEY='{{.SecretKey}}' RCLONE_CONFIG_SALLYPORT_REGION='{{.Region}}'
+rclone mkdir sallyport:backup
+
+# restic (asks for a password of its own)
+export AWS_ACCESS_KEY_ID='{{.AccessKey}}' AWS_SECRET_ACCESS_KEY='{{.SecretKey}}'
+restic -r s3:{{.Endpoint}}/backup/restic init
+
+`
+
+func printReadyLines(stdio *Stdio, r *quickstartResult) error {
+	t := template.Must(template.New("ready").Parse(readyLines))
+	scheme, host, _ := strings.Cut(r.Endpoint, "://")
+	return t.Execute(stdio.Out, struct {
+		*quickstartResult
+		HostWithKeys string
+	}{r, scheme + "://" + r.AccessKey + ":" + r.SecretKey + "@" + host})
+}

@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"sallyport/gateway/jobs"
+)
+
+type recoverCommand struct {
+	objectKeyFlags
+	From string `help:"The root: the folder a vault keeps its files in (of quickstart: its data/), or any copy of it." type:"existingdir" required:"" placeholder:"DIR"`
+	To   string `help:"Folder for the decrypted files; run again with the same one to go on." type:"path" required:"" placeholder:"DIR"`
+}
+
+// Run restores everything it can and fails if anything of Sallyport's could not be restored.
+func (c *recoverCommand) Run(ctx context.Context, stdio *Stdio) error {
+	if hint := c.rootBelow(); hint != "" {
+		return usageError(fmt.Sprintf("%s is not a root, but %s is: give --from %s", c.From, hint, hint))
+	}
+	if err := c.apart(); err != nil {
+		return err
+	}
+	ring, err := c.keyring(ctx, stdio, c.From, true)
+	if err != nil {
+		return err
+	}
+	progress, finish := showProgress(stdio)
+	report, err := jobs.Recover(ctx, &jobs.RecoverOptions{From: c.From, To: c.To, Keyring: ring, Progress: progress})
+	finish()
+	c.print(stdio, report)
+	if err != nil {
+		return err
+	}
+	if n := len(report.Damaged) + len(report.Locked); n > 0 {
+		return fmt.Errorf("%d of Sallyport's files were not restored; they are named above. Damaged ones: try sallyport object salvage", n)
+	}
+	return nil
+}
+
+// rootBelow finds the usual slip: the quickstart folder instead of its data/.
+func (c *recoverCommand) rootBelow() string {
+	below := filepath.Join(c.From, "data")
+	if _, err := os.Stat(filepath.Join(c.From, ".sallyport")); err == nil {
+		return ""
+	}
+	if _, err := os.Stat(filepath.Join(below, ".sallyport")); err != nil {
+		return ""
+	}
+	return below
+}
+
+// apart refuses to write plaintext into the tree of ciphertext.
+func (c *recoverCommand) apart() error {
+	from, err := filepath.Abs(c.From)
+	if err != nil {
+		return err
+	}
+	to, err := filepath.Abs(c.To)
+	if err != nil {
+		return err
+	}
+	if rel, err := filepath.Rel(from, to); err == nil && filepath.IsLocal(rel) {
+		return usageError(fmt.Sprintf("--to %s lies inside --from %s: decrypted files must not be put among the encrypted ones", c.To, c.From))
+	}
+	return nil
+}
+
+func (c *recoverCommand) print(stdio *Stdio, r *jobs.RecoverReport) {
+	for _, p := range r.Renamed {
+		stdio.printf("renamed  %s: object %q in bucket %q: %v\n", p.Path, p.Key, p.Bucket, p.Err)
+	}
+	for _, p := range r.Foreign {
+		stdio.printf("foreign  %s: not Sallyport's, left alone\n", p)
+	}
+	for _, p := range r.Locked {
+		stdio.printf("locked   %s: %v\n", p.Path, p.Err)
+	}
+	for _, p := range r.Damaged {
+		if p.Bucket != "" {
+			stdio.printf("DAMAGED  %s (object %q in bucket %q): %v\n", p.Path, p.Key, p.Bucket, p.Err)
+		} else {
+			stdio.printf("DAMAGED  %s: %v\n", p.Path, p.Err)
+		}
+	}
+	stdio.printf("%d objects restored (%d bytes), %d were there already, %d damaged, %d locked, %d foreign files. List: %s\n",
+		r.Restored, r.Bytes, r.AlreadyThere, len(r.Damaged), len(r.Locked), len(r.Foreign), r.Manifest)
+}
+
+// progressInterval is how often a log without a terminal gets a line.
+const progressInterval = 10 * time.Second
+
+// showProgress draws a bar with rate and time left at a terminal, and a line now and then elsewhere.
+func showProgress(stdio *Stdio) (update func(jobs.Progress), finish func()) {
+	if !stdio.interactive() {
+		last := time.Now()
+		return func(p jobs.Progress) {
+			if now := time.Now(); now.Sub(last) >= progressInterval {
+				last = now
+				stdio.notef("%d of %d files, %d of %d bytes\n", p.Files, p.TotalFiles, p.Bytes, p.TotalBytes)
+			}
+		}, func() {}
+	}
+	var bar *progressbar.ProgressBar
+	return func(p jobs.Progress) {
+			if bar == nil {
+				bar = progressbar.NewOptions64(p.TotalBytes, progressbar.OptionSetWriter(stdio.Err), progressbar.OptionShowBytes(true),
+					progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+			}
+			_ = bar.Set64(p.Bytes) // a bar that cannot be drawn is no reason to stop
+		}, func() {
+			if bar != nil {
+				_ = errors.Join(bar.Finish(), bar.Close())
+			}
+		}
+}

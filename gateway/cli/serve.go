@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+
+	"sallyport/config"
+	"sallyport/config/secret"
+	"sallyport/crypto/vault"
+	"sallyport/gateway"
+	"sallyport/gateway/auth"
+	"sallyport/gateway/telemetry"
+	"sallyport/gateway/vaults"
+)
+
+type serveCommand struct {
+	Config string `help:"Configuration file; sallyport config check explains what is wrong with one." required:"" type:"path" placeholder:"FILE"`
+}
+
+// Run opens every vault and serves until ctx ends. A vault that does not open keeps the gateway from starting: half of it would look like
+// lost buckets.
+func (c *serveCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
+	cfg, err := loadConfig(c.Config, stdio)
+	if err != nil {
+		return err
+	}
+	log, err := newLogger(cfg, stdio)
+	if err != nil {
+		return err
+	}
+	metrics := telemetry.NewMetrics(version())
+	sockets, err := bind(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer sockets.close()
+	opened, err := openStores(ctx, cfg, false, metrics, log, cfg.Vaults...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.close()) }()
+	all, err := openVaults(ctx, cfg, opened, metrics, log, stdio)
+	if err != nil {
+		return err
+	}
+	credentials, err := configuredCredentials(cfg, stdio)
+	if err != nil {
+		return err
+	}
+	proxies, err := trustedProxies(cfg)
+	if err != nil {
+		return err
+	}
+	server := gateway.New(&gateway.Options{
+		Vaults: all, Credentials: credentials, Region: cfg.Region, Domains: cfg.Domains, TrustedProxies: proxies, Socket: sockets.s3,
+		Admin: sockets.admin, StateDir: cfg.StateDir, Drain: cfg.Limits.Drain, Metrics: metrics, Log: log,
+	})
+	log.Info("serving S3", telemetry.Address(sockets.s3.URL()))
+	stdio.printf("serving %s\n", sockets.s3.URL())
+	return server.Run(ctx)
+}
+
+// listeners are the open ports of a configuration.
+type listeners struct{ s3, admin *gateway.Socket }
+
+func (l *listeners) close() {
+	for _, s := range []*gateway.Socket{l.s3, l.admin} {
+		if s != nil {
+			_ = s.Close() // the server closes it first after a clean stop
+		}
+	}
+}
+
+func bind(cfg *config.Config, log *slog.Logger) (*listeners, error) {
+	var tlsConfig *tls.Config
+	if t := cfg.Listen.TLS; t != nil {
+		var err error
+		if tlsConfig, err = gateway.TLSFromFiles(t.CertFile, t.KeyFile, log); err != nil {
+			return nil, err
+		}
+	}
+	l := &listeners{}
+	var err error
+	if l.s3, err = gateway.Bind(cfg.Listen.Address, tlsConfig); err != nil {
+		return nil, err
+	}
+	if cfg.Admin.Address == "" {
+		return l, nil
+	}
+	if l.admin, err = gateway.Bind(cfg.Admin.Address, nil); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func openVaults(ctx context.Context, cfg *config.Config, opened stores, metrics *telemetry.Metrics, log *slog.Logger, stdio *Stdio) ([]*vaults.Vault, error) {
+	hasher, err := vault.NewHasher(vault.DefaultCost())
+	if err != nil {
+		return nil, err
+	}
+	var all []*vaults.Vault
+	for i := range cfg.Vaults {
+		c := &cfg.Vaults[i]
+		v := configuredVault(cfg, c, opened, hasher, log)
+		flags := unlockFlags{KeyFile: c.Unlock.KeyFile, PasswordFile: c.Unlock.PasswordFile}
+		unlock, err := flags.read(stdio, fmt.Sprintf("vault %q", c.Name))
+		if err != nil {
+			return nil, err
+		}
+		if err := v.Open(ctx, unlock); err != nil {
+			return nil, err
+		}
+		if generation, ok := v.Generation(); ok {
+			metrics.VaultOpened(c.Name, generation)
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+func configuredCredentials(cfg *config.Config, stdio *Stdio) (*auth.Static, error) {
+	var all []auth.Credential
+	for i := range cfg.Credentials {
+		c := &cfg.Credentials[i]
+		key := c.SecretKey
+		if c.SecretKeyFile != "" {
+			value, warning, err := secret.ReadFile(c.SecretKeyFile)
+			if err != nil {
+				return nil, usageError(fmt.Sprintf("credentials[%d].secret_key_file: %v", i, err))
+			}
+			if warning != "" {
+				stdio.notef("warning: %s\n", warning)
+			}
+			key = value.Text()
+		}
+		grants, err := configuredGrants(c.Allow)
+		if err != nil {
+			return nil, usageError(fmt.Sprintf("credentials[%d].allow: %v", i, err))
+		}
+		all = append(all, auth.Credential{AccessKey: c.AccessKey, Secret: key, Allow: grants})
+	}
+	static, err := auth.NewStatic(all)
+	if err != nil {
+		return nil, usageError(err.Error())
+	}
+	return static, nil
+}
+
+func configuredGrants(allow []config.Permission) ([]auth.Grant, error) {
+	var grants []auth.Grant
+	for _, p := range allow {
+		g := auth.Grant{Buckets: p.Buckets, Prefixes: p.Prefixes}
+		for _, word := range p.Ops {
+			action, err := auth.ParseAction(word)
+			if err != nil {
+				return nil, err
+			}
+			g.Actions = append(g.Actions, action)
+		}
+		grants = append(grants, g)
+	}
+	return grants, nil
+}
+
+// everything is what the one owner of a quickstart folder may do.
+func everything() []auth.Grant {
+	return []auth.Grant{{Buckets: []string{"*"}, Actions: []auth.Action{auth.Read, auth.Write, auth.List, auth.Delete, auth.CreateBucket}}}
+}
+
+func trustedProxies(cfg *config.Config) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for i, text := range cfg.Listen.TrustedProxies {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, usageError(fmt.Sprintf("listen.trusted_proxies[%d]: %v", i, err))
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+type configCheckCommand struct {
+	Config string `help:"Configuration file." required:"" type:"path" placeholder:"FILE"`
+}
+
+// Run prints every problem, or that there is none. It opens no storage and no port.
+func (c *configCheckCommand) Run(stdio *Stdio) error {
+	cfg, err := loadConfig(c.Config, stdio)
+	if err != nil {
+		return err
+	}
+	stdio.printf("%s is valid: %d provider(s), %d vault(s), %d credential(s)\n", c.Config, len(cfg.Providers), len(cfg.Vaults), len(cfg.Credentials))
+	return nil
+}
+
+// pickVault finds a vault by name; without a name there must be only one.
+func pickVault(cfg *config.Config, name string) (*config.Vault, error) {
+	if name == "" && len(cfg.Vaults) == 1 {
+		return &cfg.Vaults[0], nil
+	}
+	known := ""
+	for i := range cfg.Vaults {
+		if cfg.Vaults[i].Name == name {
+			return &cfg.Vaults[i], nil
+		}
+		known += " " + cfg.Vaults[i].Name
+	}
+	return nil, usageError(fmt.Sprintf("say which vault with --name; the configuration has:%s", known))
+}

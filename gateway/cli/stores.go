@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"sallyport/config"
+	"sallyport/crypto/vault"
+	"sallyport/gateway"
+	"sallyport/gateway/telemetry"
+	"sallyport/gateway/vaults"
+	"sallyport/providers"
+	"sallyport/providers/driver"
+	"sallyport/providers/local"
+)
+
+// registry is every storage type this program knows. With readOnly they take no locks, so that a command works beside a running gateway.
+func registry(readOnly bool, log *slog.Logger) providers.Registry {
+	return providers.Registry{
+		"local": func(ctx context.Context, decode func(config any) error) (driver.Driver, error) {
+			c, err := local.DecodeConfig(decode)
+			if err != nil {
+				return nil, err
+			}
+			return local.Open(ctx, c, &local.Options{Logger: log, ReadOnly: readOnly})
+		},
+	}
+}
+
+// providerTypes lets the configuration check each driver's own settings.
+func providerTypes() config.ProviderTypes {
+	return config.ProviderTypes{
+		"local": func(decode func(into any) error) error {
+			_, err := local.DecodeConfig(decode)
+			return err
+		},
+	}
+}
+
+// stores are the opened providers of a configuration by name.
+type stores map[string]*providers.Store
+
+func (s stores) close() error {
+	var err error
+	for _, store := range s {
+		err = errors.Join(err, store.Close())
+	}
+	return err
+}
+
+// openStores opens the named providers; none left open after an error.
+func openStores(ctx context.Context, cfg *config.Config, readOnly bool, metrics *telemetry.Metrics, log *slog.Logger, vaultsOf ...config.Vault) (opened stores, err error) {
+	opened = stores{}
+	known := registry(readOnly, log)
+	for _, v := range vaultsOf {
+		p := cfg.Providers[v.Provider]
+		d, err := known.Open(ctx, p.Type, p.Decode)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("provider %q: %w", v.Provider, err), opened.close())
+		}
+		opened[v.Provider] = providers.Open(v.Provider, d, &providers.StoreOptions{
+			Sink: gateway.StoreMetrics{Metrics: metrics}, Logger: log, SingleGateway: v.SingleGateway,
+		})
+	}
+	return opened, nil
+}
+
+// configuredVault returns one vault of the configuration, locked.
+func configuredVault(cfg *config.Config, v *config.Vault, open stores, hasher *vault.Hasher, log *slog.Logger) *vaults.Vault {
+	return vaults.New(&vaults.Options{
+		Name: v.Name, Store: open[v.Provider], Patterns: v.Buckets, State: vaults.NewStateDir(cfg.StateDir, v.Name), Hasher: hasher, Log: log,
+	})
+}
+
+// loadConfig reads a configuration file; what is wrong with it is a usage error that names the file.
+func loadConfig(path string, stdio *Stdio) (*config.Config, error) {
+	cfg, warnings, err := config.Load(path, providerTypes())
+	if err != nil {
+		if problems, ok := errors.AsType[config.Problems](err); ok {
+			return nil, usageError(fmt.Sprintf("%s has %d problem(s):\n%s", path, len(problems), problems))
+		}
+		return nil, usageError(err.Error())
+	}
+	for _, w := range warnings {
+		stdio.notef("warning: %s\n", w)
+	}
+	return cfg, nil
+}
+
+func newLogger(cfg *config.Config, stdio *Stdio) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
+		return nil, usageError(err.Error())
+	}
+	return telemetry.NewLogger(stdio.Err, telemetry.LogOptions{Format: telemetry.Format(cfg.Log.Format), Level: level}), nil
+}
+
+// openFolder opens the folder of a quickstart vault; it makes it only if create is set.
+func openFolder(ctx context.Context, path string, create, readOnly bool, log *slog.Logger) (*providers.Store, error) {
+	if create {
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, usageError(fmt.Sprintf("there is no folder %s: is this the folder quickstart made?", path))
+	}
+	d, err := local.Open(ctx, &local.Config{Path: path}, &local.Options{Logger: log, ReadOnly: readOnly})
+	if err != nil {
+		return nil, err
+	}
+	return providers.Open("folder", d, &providers.StoreOptions{Logger: log}), nil
+}
+
+const quickstartVaultName = "quickstart"
+
+// quickstartVault returns the vault of a quickstart folder, locked.
+func quickstartVault(dir string, store *providers.Store, hasher *vault.Hasher, log *slog.Logger) *vaults.Vault {
+	return vaults.New(&vaults.Options{
+		Name: quickstartVaultName, Store: store, Patterns: []string{"*"}, Hasher: hasher, Log: log,
+		State: vaults.NewStateDir(filepath.Join(dir, "state"), quickstartVaultName),
+	})
+}
+
+// quietLogger is for commands at a terminal, where only what needs attention is worth a line.
+func quietLogger(stdio *Stdio) *slog.Logger {
+	return telemetry.NewLogger(stdio.Err, telemetry.LogOptions{Level: slog.LevelWarn})
+}

@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"sallyport/config/secret"
+	"sallyport/crypto/vault"
+	"sallyport/gateway/vaults"
+)
+
+// unlockFlags say where a vault's password or 64-digit key comes from; without any of them it is asked for. Secrets never come from
+// arguments, which every user of the machine can read.
+type unlockFlags struct {
+	KeyFile      string `help:"Read the 64-digit key from this file." placeholder:"FILE"`
+	KeyFD        *uint  `name:"key-fd" help:"Read the 64-digit key from this open file descriptor." placeholder:"N"`
+	PasswordFile string `help:"Read the password from this file." placeholder:"FILE"`
+	PasswordFD   *uint  `name:"password-fd" help:"Read the password from this open file descriptor." placeholder:"N"`
+}
+
+func (f *unlockFlags) given() bool {
+	return f.KeyFile != "" || f.KeyFD != nil || f.PasswordFile != "" || f.PasswordFD != nil
+}
+
+// read returns what opens the vault, asking at the terminal when no flag says where it is.
+func (f *unlockFlags) read(io *Stdio, what string) (vaults.Unlock, error) {
+	sources := 0
+	for _, on := range []bool{f.KeyFile != "", f.KeyFD != nil, f.PasswordFile != "", f.PasswordFD != nil} {
+		if on {
+			sources++
+		}
+	}
+	switch {
+	case sources > 1:
+		return vaults.Unlock{}, usageError("give only one of --key-file, --key-fd, --password-file and --password-fd")
+	case sources == 0:
+		return ask(io, what)
+	}
+	value, isKey, err := f.readSource(io)
+	if err != nil {
+		return vaults.Unlock{}, usageError(err.Error())
+	}
+	defer value.Clear()
+	if !isKey {
+		return vaults.Unlock{Password: value.Text()}, nil
+	}
+	key, err := vault.ParseRecoveryKey(value.Text().Reveal())
+	if err != nil {
+		return vaults.Unlock{}, usageError(err.Error())
+	}
+	return vaults.Unlock{Key: key}, nil
+}
+
+func (f *unlockFlags) readSource(io *Stdio) (value secret.Bytes, isKey bool, err error) {
+	var warning string
+	switch {
+	case f.KeyFile != "":
+		value, warning, err = secret.ReadFile(f.KeyFile)
+		isKey = true
+	case f.KeyFD != nil:
+		value, err = secret.ReadFD(uintptr(*f.KeyFD))
+		isKey = true
+	case f.PasswordFile != "":
+		value, warning, err = secret.ReadFile(f.PasswordFile)
+	default:
+		value, err = secret.ReadFD(uintptr(*f.PasswordFD))
+	}
+	if warning != "" {
+		io.notef("warning: %s\n", warning)
+	}
+	return value, isKey, err
+}
+
+// ask takes either secret at one prompt: 64 hex digits are a key, anything else is a password.
+func ask(io *Stdio, what string) (vaults.Unlock, error) {
+	answer, err := io.askSecret(fmt.Sprintf("64-digit key or password of %s: ", what))
+	if errors.Is(err, errNoTerminal) {
+		return vaults.Unlock{}, usageError(fmt.Sprintf("%s needs its 64-digit key or a password, and there is no terminal to ask at: "+
+			"give --key-file, --key-fd, --password-file or --password-fd", what))
+	}
+	if err != nil {
+		return vaults.Unlock{}, err
+	}
+	if key, err := vault.ParseRecoveryKey(answer.Reveal()); err == nil {
+		return vaults.Unlock{Key: key}, nil
+	}
+	if strings.TrimSpace(answer.Reveal()) == "" {
+		return vaults.Unlock{}, usageError("nothing was typed")
+	}
+	return vaults.Unlock{Password: answer}, nil
+}

@@ -1,0 +1,231 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"sallyport/config/secret"
+	"sallyport/crypto/vault"
+	"sallyport/gateway/vaults"
+)
+
+// vaultFlags say which vault a command is about: one of a configuration file, or that of a quickstart folder.
+type vaultFlags struct {
+	Config string `help:"Configuration file that names the vault." type:"path" placeholder:"FILE" xor:"where"`
+	Name   string `help:"Which vault of the configuration; not needed if there is one." placeholder:"NAME"`
+	Dir    string `help:"Folder made by quickstart." type:"path" placeholder:"DIR" xor:"where"`
+}
+
+// open returns the vault, locked, and what closes its store. With readOnly it takes no lock on a folder, so that it works beside a
+// running gateway.
+func (f *vaultFlags) open(ctx context.Context, stdio *Stdio, readOnly bool) (*vaults.Vault, func() error, error) {
+	hasher, err := vault.NewHasher(vault.DefaultCost())
+	if err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case f.Config != "":
+		return f.openConfigured(ctx, stdio, hasher, readOnly)
+	case f.Dir != "":
+		return f.openQuickstart(ctx, stdio, hasher, readOnly)
+	default:
+		return nil, nil, usageError("say which vault: --config FILE, or --dir DIR for a quickstart folder")
+	}
+}
+
+func (f *vaultFlags) openConfigured(ctx context.Context, stdio *Stdio, hasher *vault.Hasher, readOnly bool) (*vaults.Vault, func() error, error) {
+	cfg, err := loadConfig(f.Config, stdio)
+	if err != nil {
+		return nil, nil, err
+	}
+	picked, err := pickVault(cfg, f.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	log, err := newLogger(cfg, stdio)
+	if err != nil {
+		return nil, nil, err
+	}
+	opened, err := openStores(ctx, cfg, readOnly, nil, log, *picked)
+	if err != nil {
+		return nil, nil, err
+	}
+	return configuredVault(cfg, picked, opened, hasher, log), opened.close, nil
+}
+
+func (f *vaultFlags) openQuickstart(ctx context.Context, stdio *Stdio, hasher *vault.Hasher, readOnly bool) (*vaults.Vault, func() error, error) {
+	log := quietLogger(stdio)
+	store, err := openFolder(ctx, filepath.Join(f.Dir, "data"), false, readOnly, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	return quickstartVault(f.Dir, store, hasher, log), store.Close, nil
+}
+
+type vaultCreateCommand struct {
+	vaultFlags
+	unlockFlags
+	ETag string `name:"etag" help:"Which ETags clients see: md5 as S3, or opaque (lists never read tails)." enum:"md5,opaque" default:"md5"`
+	Yes  bool   `help:"Do not ask to type the new key back."`
+}
+
+// Run makes the vault. The key is shown, and typed back, before anything is written.
+func (c *vaultCreateCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
+	v, closeStore, err := c.vaultFlags.open(ctx, stdio, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeStore()) }()
+	exists, err := v.Exists(ctx)
+	if err != nil {
+		return err
+	}
+	if exists {
+		return fmt.Errorf("vault %q: %w; it is left as it is", v.Name(), vaults.ErrVaultExists)
+	}
+	create := vaults.CreateOptions{ETag: vault.ETagPolicy(c.ETag)}
+	if c.given() {
+		unlock, err := c.unlockFlags.read(stdio, "the new vault")
+		if err != nil {
+			return err
+		}
+		create.Key, create.Password = unlock.Key, unlock.Password
+	}
+	if create.Key.IsZero() {
+		create.Key = vault.NewRecoveryKey()
+		printNewKey(stdio, create.Key)
+		if !c.Yes && stdio.interactive() {
+			if err := askBack(stdio, create.Key); err != nil {
+				return err
+			}
+		}
+	}
+	if err := v.Create(ctx, &create); err != nil {
+		return err
+	}
+	stdio.printf("Vault %q is made.\n", v.Name())
+	return nil
+}
+
+type vaultStatusCommand struct {
+	vaultFlags
+	unlockFlags
+}
+
+// Run prints what the vault file says; without a key nothing of it is verified, and the output says so.
+func (c *vaultStatusCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
+	v, closeStore, err := c.vaultFlags.open(ctx, stdio, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeStore()) }()
+	file, err := v.Peek(ctx)
+	if err != nil {
+		return err
+	}
+	stdio.printf("vault       %s\ngeneration  %d\ncreated     %s\nnames       %s\netags       %s\n",
+		file.ID(), file.Generation(), file.Created().Format("2006-01-02 15:04:05 MST"), file.Settings().Names, file.Settings().ETag)
+	for _, s := range file.Slots() {
+		stdio.printf("key slot    %s  %-9s %q, made %s\n", s.ID, s.Type, s.Label, s.Created.Format("2006-01-02 15:04:05 MST"))
+	}
+	if !c.given() {
+		stdio.printf("verified    no: give --key-file or --password-file to check the file and see its buckets\n")
+		return nil
+	}
+	unlock, err := c.unlockFlags.read(stdio, "the vault")
+	if err != nil {
+		return err
+	}
+	if err := v.Open(ctx, unlock); err != nil {
+		return err
+	}
+	stdio.printf("verified    yes\n")
+	buckets, err := vaults.NewSet(nil, v).Buckets(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range buckets {
+		stdio.printf("bucket      %s, made %s\n", b.Name, b.Created.UTC().Format("2006-01-02 15:04:05 MST"))
+	}
+	return nil
+}
+
+type vaultPasswdCommand struct {
+	vaultFlags
+	unlockFlags
+	Label           string `help:"Which password: a new label adds one." default:"password"`
+	NewPasswordFile string `help:"Read the new password from this file instead of asking." placeholder:"FILE"`
+	NewPasswordFD   *uint  `name:"new-password-fd" help:"Read the new password from this open file descriptor." placeholder:"N"`
+}
+
+// Run adds the password, or changes it if there is one with that label.
+func (c *vaultPasswdCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
+	v, closeStore, err := c.vaultFlags.open(ctx, stdio, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeStore()) }()
+	file, err := v.Peek(ctx)
+	if err != nil {
+		return err
+	}
+	replace := false
+	for _, s := range file.Slots() {
+		replace = replace || s.Type == vault.SlotPassword && s.Label == c.Label
+	}
+	unlock, err := c.unlockFlags.read(stdio, "the vault")
+	if err != nil {
+		return err
+	}
+	password, err := c.newPassword(stdio)
+	if err != nil {
+		return err
+	}
+	if err := v.SetPassword(ctx, unlock, password, c.Label, replace); err != nil {
+		return err
+	}
+	if replace {
+		stdio.printf("The password %q is changed. The old one opens nothing written from now on; a copy of the old vault file that somebody\n"+
+			"took earlier still opens with it, and with that all that was written before. Quickstart's S3 access key is a new one.\n", c.Label)
+		return nil
+	}
+	stdio.printf("The password %q is added; the 64-digit key and other passwords work as before.\n", c.Label)
+	return nil
+}
+
+func (c *vaultPasswdCommand) newPassword(stdio *Stdio) (secret.String, error) {
+	switch {
+	case c.NewPasswordFile != "" && c.NewPasswordFD != nil:
+		return secret.String{}, usageError("give only one of --new-password-file and --new-password-fd")
+	case c.NewPasswordFile != "":
+		value, warning, err := secret.ReadFile(c.NewPasswordFile)
+		if warning != "" {
+			stdio.notef("warning: %s\n", warning)
+		}
+		return value.Text(), err
+	case c.NewPasswordFD != nil:
+		value, err := secret.ReadFD(uintptr(*c.NewPasswordFD))
+		return value.Text(), err
+	}
+	first, err := stdio.askSecret("New password (or press Enter to have one suggested): ")
+	if errors.Is(err, errNoTerminal) {
+		return secret.String{}, usageError("the new password must be asked for, and there is no terminal: give --new-password-file or --new-password-fd")
+	}
+	if err != nil {
+		return secret.String{}, err
+	}
+	if first.IsZero() {
+		first = vault.SuggestPassphrase()
+		stdio.notef("Suggested password: %s\n", first.Reveal())
+	}
+	again, err := stdio.askSecret("New password again: ")
+	if err != nil {
+		return secret.String{}, err
+	}
+	if !first.Equal(again) {
+		return secret.String{}, errors.New("the two passwords differ; nothing was changed")
+	}
+	return first, nil
+}

@@ -1,0 +1,158 @@
+// Package jobs is the long work that needs no gateway: recovering a whole root, and looking into, decrypting or salvaging single files.
+//
+// It promises that nothing it restores is unverified, that what does not verify is named and never passed over in silence, and that
+// output files appear whole or not at all. It needs neither the layout nor the names of a root: where an object belongs stands sealed in its
+// tail. It writes plaintext where it is told to and nowhere else.
+package jobs
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"sallyport/crypto/keys"
+	"sallyport/crypto/object"
+	"sallyport/crypto/vault"
+)
+
+// Errors of a keyring that lacks what an object needs.
+var (
+	ErrNeedsCustomerKey = errors.New("sealed with a key of the client's own (SSE-C), which was not given")
+	ErrNeedsVault       = errors.New("sealed by a vault, whose key was not given")
+	ErrOtherVault       = errors.New("sealed by another vault")
+)
+
+// Keyring opens objects with an opened vault, a customer's key, or both. The zero value opens nothing.
+type Keyring struct {
+	Vault    *vault.Opened
+	Customer *keys.CustomerKey
+}
+
+// Secret implements object.Keyring.
+func (k *Keyring) Secret(id object.Identity) (keys.ObjectSecret, error) {
+	if id.Mode == object.ModeCustomer {
+		if k.Customer == nil {
+			return keys.ObjectSecret{}, ErrNeedsCustomerKey
+		}
+		return keys.CustomerObjectSecret(*k.Customer, id.Salt), nil
+	}
+	if k.Vault == nil {
+		return keys.ObjectSecret{}, ErrNeedsVault
+	}
+	if object.VaultID(k.Vault.ID()) != id.VaultID {
+		return keys.ObjectSecret{}, fmt.Errorf("%w, %s; this one is %s", ErrOtherVault, id.VaultID, k.Vault.ID())
+	}
+	vrk, err := k.Vault.VRK(id.Epoch)
+	if err != nil {
+		return keys.ObjectSecret{}, err
+	}
+	defer vrk.Clear()
+	return keys.VaultObjectSecret(vrk, id.VaultID, id.Epoch, id.Salt), nil
+}
+
+// VaultID returns the vault's id, zero without a vault.
+func (k *Keyring) VaultID() object.VaultID {
+	if k.Vault == nil {
+		return object.VaultID{}
+	}
+	return object.VaultID(k.Vault.ID())
+}
+
+// ParseCustomerKey reads a customer's key as its owner may keep it: 32 raw bytes, 64 hex digits, or base64. The error never repeats it.
+func ParseCustomerKey(text []byte) (keys.CustomerKey, error) {
+	raw := text
+	switch len(text) {
+	case keys.Size:
+	case 2 * keys.Size:
+		decoded, err := hex.DecodeString(string(text))
+		if err != nil {
+			return keys.CustomerKey{}, errors.New("the customer key has 64 characters and they are not all hex digits")
+		}
+		raw = decoded
+	default:
+		decoded, err := base64.StdEncoding.DecodeString(string(text))
+		if err != nil || len(decoded) != keys.Size {
+			return keys.CustomerKey{}, fmt.Errorf("the customer key must be 32 raw bytes, 64 hex digits or 44 base64 characters, and it has %d bytes", len(text))
+		}
+		raw = decoded
+	}
+	return keys.ParseCustomerKey(raw)
+}
+
+// FindVaultFile returns the newest readable vault file: that in path itself if path is one, else the highest generation in the
+// .sallyport/vault of path or of the nearest folder above it that has one.
+func FindVaultFile(path string) (*vault.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("look for the vault file: %w", err)
+	}
+	dir, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("look for the vault file: %w", err)
+	}
+	if !info.IsDir() {
+		if file, err := readVaultFile(path, info.Size()); err == nil {
+			return file, nil
+		}
+		dir = filepath.Dir(dir)
+	}
+	for {
+		file, err := newestIn(filepath.Join(dir, filepath.FromSlash(vault.Directory)))
+		if err != nil || file != nil {
+			return file, err
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return nil, fmt.Errorf("no vault file in %s nor in any folder above: name it with --vault-file; a copy is in the gateway's state directory and in the recovery kit",
+				filepath.Join(path, filepath.FromSlash(vault.Directory)))
+		}
+		dir = parent
+	}
+}
+
+// newestIn returns nil without an error when dir holds no vault file at all, and an error when it holds damaged ones only.
+func newestIn(dir string) (*vault.File, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for the vault file: %w", err)
+	}
+	var damage error
+	for _, e := range slices.Backward(entries) {
+		generation, ok := vault.ParseFileName(e.Name())
+		if !ok {
+			continue
+		}
+		info, err := e.Info()
+		if err != nil {
+			return nil, fmt.Errorf("look for the vault file: %w", err)
+		}
+		file, err := readVaultFile(filepath.Join(dir, e.Name()), info.Size())
+		if err == nil && file.Generation() == generation {
+			return file, nil
+		}
+		damage = errors.Join(damage, err)
+	}
+	return nil, damage
+}
+
+func readVaultFile(path string, size int64) (*vault.File, error) {
+	if size > vault.MaxFileSize {
+		return nil, fmt.Errorf("read vault file %s: %w", path, vault.ErrDamaged)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read vault file: %w", err)
+	}
+	file, err := vault.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("read vault file %s: %w", path, err)
+	}
+	return file, nil
+}

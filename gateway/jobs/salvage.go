@@ -1,0 +1,154 @@
+package jobs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"sallyport/crypto/chunked"
+	"sallyport/crypto/object"
+)
+
+// Gap is a stretch of salvaged output that could not be had; zeros stand in its place.
+type Gap struct {
+	Part   int
+	Offset int64 // in the output
+	Length int64
+}
+
+// SalvageReport says what Salvage found. Names, ETag and metadata are in the tail and lost with it.
+type SalvageReport struct {
+	Parts   []int // numbers of the frames found, ascending; 0 alone for an object made by one PUT
+	Size    int64 // of the output
+	Gaps    []Gap
+	Skipped []error // frames that were found and could not be opened
+}
+
+// Complete reports whether nothing is known to be missing. Parts lost at the end leave no trace when table and tail are lost too.
+func (r *SalvageReport) Complete() bool {
+	if len(r.Gaps) > 0 || len(r.Skipped) > 0 || len(r.Parts) == 0 {
+		return false
+	}
+	for i, n := range r.Parts {
+		if n != i+1 && (len(r.Parts) > 1 || n != 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// Salvage writes what can be verified of the file's frames to out, parts in ascending order, and zeros for the chunks that cannot. Only
+// whole verified chunks are written. It fails when the source cannot be read, out cannot be written, or no frame is found.
+func Salvage(src io.ReaderAt, size int64, vault object.VaultID, keyring object.Keyring, out io.Writer) (*SalvageReport, error) {
+	report := &SalvageReport{}
+	var frames []*object.Salvaged
+	for s, err := range object.Salvage(src, size, vault, keyring) {
+		switch {
+		case s == nil:
+			return report, fmt.Errorf("salvage: %w", err)
+		case err != nil:
+			report.Skipped = append(report.Skipped, fmt.Errorf("part %d at byte %d: %w", s.Part, s.Offset, err))
+		default:
+			frames = append(frames, s)
+		}
+	}
+	if len(frames) == 0 {
+		return report, errors.Join(errors.New("salvage: no part of this file opens with this key: is it the right key and vault file?"), errors.Join(report.Skipped...))
+	}
+	slices.SortStableFunc(frames, func(a, b *object.Salvaged) int { return a.Part - b.Part })
+	for _, s := range frames {
+		report.Parts = append(report.Parts, s.Part)
+		if err := salvageFrame(s, out, report); err != nil {
+			return report, err
+		}
+	}
+	return report, nil
+}
+
+// salvageFrame copies one frame, chunk by chunk where it must.
+func salvageFrame(s *object.Salvaged, out io.Writer, report *SalvageReport) error {
+	start, done := report.Size, int64(0)
+	buf := make([]byte, 16*chunked.ChunkSize)
+	for done < s.Plain {
+		r := s.ReaderFrom(done / chunked.ChunkSize)
+		n, readErr, writeErr := copyChunks(out, r, buf)
+		done += n
+		report.Size += n
+		if writeErr != nil {
+			return fmt.Errorf("salvage: write: %w", writeErr)
+		}
+		if readErr == nil {
+			break
+		}
+		lost := min(chunked.ChunkSize, s.Plain-done)
+		if errors.Is(readErr, io.ErrUnexpectedEOF) {
+			lost = s.Plain - done
+		} else if !errors.Is(readErr, object.ErrDamaged) {
+			return fmt.Errorf("salvage: %w", readErr)
+		}
+		if _, err := io.CopyN(out, zeroReader{}, lost); err != nil {
+			return fmt.Errorf("salvage: write: %w", err)
+		}
+		report.addGap(Gap{Part: s.Part, Offset: start + done, Length: lost})
+		done += lost
+		report.Size += lost
+	}
+	return nil
+}
+
+func (r *SalvageReport) addGap(g Gap) {
+	if g.Length == 0 {
+		return // the empty last chunk of a frame: nothing of the plaintext is lost
+	}
+	if n := len(r.Gaps); n > 0 && r.Gaps[n-1].Part == g.Part && r.Gaps[n-1].Offset+r.Gaps[n-1].Length == g.Offset {
+		r.Gaps[n-1].Length += g.Length
+		return
+	}
+	r.Gaps = append(r.Gaps, g)
+}
+
+// copyChunks is io.Copy that tells a failure to read from one to write.
+func copyChunks(w io.Writer, r io.Reader, buf []byte) (n int64, readErr, writeErr error) {
+	for {
+		got, err := r.Read(buf)
+		if got > 0 {
+			if _, werr := w.Write(buf[:got]); werr != nil {
+				return n, nil, werr
+			}
+			n += int64(got)
+		}
+		if errors.Is(err, io.EOF) {
+			return n, nil, nil
+		}
+		if err != nil {
+			return n, err, nil
+		}
+	}
+}
+
+type zeroReader struct{}
+
+// Read implements io.Reader.
+func (zeroReader) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// DecryptFile writes the plaintext of one object file to name: whole and verified, or not at all. An existing file is not replaced.
+func DecryptFile(opened *object.File, name string) error {
+	if _, err := os.Lstat(name); err == nil {
+		return fmt.Errorf("%s exists and is left alone: choose another name with --to", name)
+	}
+	root, err := os.OpenRoot(filepath.Dir(name))
+	if err != nil {
+		return fmt.Errorf("decrypt to %s: %w", name, err)
+	}
+	defer func() { _ = root.Close() }()
+	if err := writeWhole(root, filepath.Base(name), opened.Reader(), opened.Metadata.Plain, opened.Metadata.Time); err != nil {
+		return fmt.Errorf("decrypt to %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Bounds of the HTTP server. There is no total time limit on a request, because restores are long; package s3api cuts peers that make
+// no progress.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 60 * time.Second
+	maxHeaderBytes    = 32 << 10
+)
+
+// Socket is an open port; connections wait in it until a server takes them.
+type Socket struct {
+	net.Listener
+	scheme string
+}
+
+// Bind opens address; with a tlsConfig, for TLS only.
+func Bind(address string, tlsConfig *tls.Config) (*Socket, error) {
+	socket, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	if tlsConfig != nil {
+		return &Socket{tls.NewListener(socket, tlsConfig), "https"}, nil
+	}
+	return &Socket{socket, "http"}, nil
+}
+
+// URL returns the address clients use, with the port that was picked.
+func (s *Socket) URL() string { return s.scheme + "://" + s.Addr().String() }
+
+// newHTTPServer returns a server with our bounds. HTTP/2 stays off: S3 clients speak HTTP/1.1, and one connection per stream is what makes
+// backpressure exact.
+func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Protocols:         protocols,
+	}
+}
+
+// serve answers on socket until shutdown; it returns nil then.
+func serve(server *http.Server, socket *Socket) error {
+	if err := server.Serve(socket); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve on %s: %w", socket.Addr(), err)
+	}
+	return nil
+}
+
+// shutdown stops accepting, waits for requests under way until ctx ends, then cuts them: an upload cut this way leaves the old object.
+func shutdown(ctx context.Context, server *http.Server) error {
+	err := server.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, server.Close())
+	}
+	return err
+}

@@ -1,0 +1,146 @@
+// Package gateway assembles open vaults, credentials and sockets into running servers, and takes them down again.
+//
+// It promises that a stop waits for requests under way, that what is cut leaves the old objects, and that background sweeps end before the
+// stores are closed. It reads no configuration files (gateway/cli does) and does no S3 (gateway/s3api does).
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sallyport/gateway/admin"
+	"sallyport/gateway/auth"
+	"sallyport/gateway/cache"
+	"sallyport/gateway/objects"
+	"sallyport/gateway/s3api"
+	"sallyport/gateway/telemetry"
+	"sallyport/gateway/vaults"
+)
+
+// Options are what a Server is made of. Vaults, Credentials, Region, Socket and StateDir are required. New does not close the vaults' stores.
+type Options struct {
+	Vaults         []*vaults.Vault // in order of precedence
+	Credentials    *auth.Static
+	Region         string
+	Domains        []string // virtual-hosted style under these
+	TrustedProxies []netip.Prefix
+	Socket         *Socket
+	Admin          *Socket // nil = none
+	StateDir       string
+	Drain          time.Duration // how long a stop waits for requests under way; 0 = DefaultDrain
+	Metrics        *telemetry.Metrics
+	Log            *slog.Logger
+}
+
+// DefaultDrain is how long a stop waits for requests under way. Uploads are long, and a client whose upload is cut sends all of it again.
+const DefaultDrain = 30 * time.Second
+
+const (
+	sweepInterval = time.Hour
+	flushInterval = time.Minute
+	flushTimeout  = 10 * time.Second
+)
+
+// Server is a gateway that is ready to run.
+type Server struct {
+	objects *objects.Service
+	cache   *cache.Cache
+	s3      *http.Server
+	admin   *http.Server
+	opts    *Options
+	ready   atomic.Bool
+}
+
+// New composes a server. Nothing runs until Run.
+func New(opts *Options) *Server {
+	etags := cache.New(&cache.Options{Dir: filepath.Join(opts.StateDir, "cache"), Log: opts.Log})
+	service := objects.New(&objects.Options{Vaults: vaults.NewSet(nil, opts.Vaults...), Cache: etags, Log: opts.Log})
+	handler := s3api.New(&s3api.Options{
+		Objects: service, Credentials: opts.Credentials, Region: opts.Region, Domains: opts.Domains, TrustedProxies: opts.TrustedProxies,
+		Metrics: opts.Metrics, Log: opts.Log,
+	})
+	s := &Server{objects: service, cache: etags, opts: opts, s3: newHTTPServer(handler, opts.Log)}
+	if opts.Admin != nil {
+		s.admin = newHTTPServer(admin.New(&admin.Options{Ready: s.ready.Load, Metrics: opts.Metrics}), opts.Log)
+	}
+	return s
+}
+
+// Run serves until ctx ends, then drains. It returns nil after a clean drain.
+func (s *Server) Run(ctx context.Context) error {
+	background, stopBackground := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	work.Go(func() { s.maintain(background) })
+	failed := make(chan error, 2)
+	work.Go(func() { failed <- serve(s.s3, s.opts.Socket) })
+	if s.admin != nil {
+		work.Go(func() { failed <- serve(s.admin, s.opts.Admin) })
+	}
+	s.ready.Store(true)
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.ready.Store(false)
+	stopBackground()
+	err = errors.Join(err, s.drain(context.WithoutCancel(ctx)))
+	work.Wait()
+	return err
+}
+
+func (s *Server) drain(ctx context.Context) error {
+	wait := s.opts.Drain
+	if wait == 0 {
+		wait = DefaultDrain
+	}
+	drainCtx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	s.opts.Log.Info("stopping: waiting for requests under way", telemetry.Millis(wait))
+	err := shutdown(drainCtx, s.s3)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.opts.Log.Warn("requests were still under way and have been cut; no stored object is harmed")
+		err = nil
+	}
+	if s.admin != nil {
+		err = errors.Join(err, s.admin.Close())
+	}
+	return errors.Join(err, s.cache.Flush())
+}
+
+// maintain sweeps leftovers at start and hourly, and writes the ETag cache now and then.
+func (s *Server) maintain(ctx context.Context) {
+	sweep, flush := time.NewTicker(sweepInterval), time.NewTicker(flushInterval)
+	defer sweep.Stop()
+	defer flush.Stop()
+	s.sweep(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-sweep.C:
+			s.sweep(ctx)
+		case <-flush.C:
+			if err := s.cache.Flush(); err != nil {
+				s.opts.Log.Warn("the ETag cache could not be written; lists after a restart will be slower", telemetry.Error(err))
+			}
+		}
+	}
+}
+
+func (s *Server) sweep(ctx context.Context) {
+	n, err := s.objects.SweepUploads(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.opts.Log.Warn("sweep of old uploads ended early; the next one is in an hour", telemetry.Error(err))
+	}
+	if n > 0 {
+		s.opts.Log.Info("old uploads swept", telemetry.Count(int64(n)))
+	}
+}
