@@ -1,0 +1,80 @@
+package vault_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"sallyport/config/secret"
+	"sallyport/crypto/vault"
+)
+
+func TestWeakPasswordsAreRefusedWithAReason(t *testing.T) {
+	for password, reason := range map[string]string{
+		"short":                     "it has 5 characters",
+		"elevenchars":               "it has 11 characters",
+		"äöüäöüßß123":               "it has 11 characters",
+		"aaaaaaaaaaaaaaa":           "only 1 different",
+		"abababababab":              "only 2 different",
+		"abcd abcd abcd":            "it repeats itself",
+		"tr0ub tr0ub tr0":           "it repeats itself",
+		"password12345":             "well-known",
+		"P@ssw0rd!P@ssw0rd?":        "well-known",
+		"Password2026!":             "well-known",
+		"qwertyuiop123":             "well-known",
+		"1234567890qwertz":          "well-known",
+		"abcdefghijklmnop":          "well-known",
+		"zyxwvutsrqponm":            "well-known",
+		"letmeinletmein1":           "well-known",
+		"MyBackupPassword":          "well-known",
+		"sallyport-admin-2026":      "well-known",
+		"iloveyou!!!!!!!!2":         "well-known",
+		"\xff\xfe binary things":    "UTF-8",
+		strings.Repeat("xk3 ", 300): "longer than",
+	} {
+		err := vault.CheckPassword(secret.NewString(password))
+		weak, ok := errors.AsType[*vault.WeakPasswordError](err)
+		if !ok || !strings.Contains(weak.Reason, reason) {
+			t.Errorf("%q: %v, want %q", password, err, reason)
+		}
+		if err != nil && len(password) > 6 && strings.Contains(err.Error(), password) {
+			t.Errorf("the error repeats the password: %v", err)
+		}
+	}
+	if err := vault.CheckPassword(secret.String{}); err == nil {
+		t.Error("an empty password passed")
+	}
+}
+
+func TestGoodPasswordsPass(t *testing.T) {
+	for _, password := range []string{
+		goodPassword, otherPassword, "correct horse battery staple", "gT7#pQ2!xV9z", "пароль который я помню", "夕焼けの空に鳥が三羽飛んでいる", "my dog Rex barks at 5 cats",
+	} {
+		if err := vault.CheckPassword(secret.NewString(password)); err != nil {
+			t.Errorf("%q: %v", password, err)
+		}
+	}
+}
+
+func TestSuggestedPassphrasesPassAndDiffer(t *testing.T) {
+	seen := map[string]bool{}
+	letters := map[rune]int{}
+	for range 500 {
+		phrase := vault.SuggestPassphrase()
+		if err := vault.CheckPassword(phrase); err != nil {
+			t.Errorf("%s: %v", phrase.Reveal(), err)
+		}
+		words := strings.Split(phrase.Reveal(), "-")
+		if len(words) != 6 || len(phrase.Reveal()) != 35 || seen[phrase.Reveal()] {
+			t.Errorf("%q", phrase.Reveal())
+		}
+		seen[phrase.Reveal()] = true
+		for _, r := range phrase.Reveal() {
+			letters[r]++
+		}
+	}
+	// 16 consonants, 5 vowels and the dash.
+	if len(letters) != 22 {
+		t.Errorf("%d different letters", len(letters))
+	}
+}
