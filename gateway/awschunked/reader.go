@@ -63,6 +63,7 @@ type Reader struct {
 	hash      hash.Hash // of the chunk's data; nil when unsigned
 	sum       [sha256.Size]byte
 	trailers  []Trailer
+	pending   error // what the source said beside its last bytes
 	err       error
 }
 
@@ -125,6 +126,9 @@ func (r *Reader) Read(p []byte) (int, error) {
 }
 
 func (r *Reader) next(p []byte) (int, error) {
+	if r.pending != nil {
+		return 0, r.cut(r.pending)
+	}
 	if r.chunkLeft == 0 {
 		if err := r.readChunkHeader(); err != nil {
 			return 0, err
@@ -137,7 +141,9 @@ func (r *Reader) next(p []byte) (int, error) {
 	if n == 0 && err != nil {
 		return 0, r.cut(err)
 	}
-	// An error beside data comes again with the next read: bufio keeps it.
+	if err != io.EOF { //nolint:errorlint // an end may be asked for again, other errors are kept for the next call.
+		r.pending = err
+	}
 	r.chunkLeft -= int64(n)
 	r.left -= int64(n)
 	if r.hash != nil {
@@ -252,24 +258,17 @@ func (r *Reader) expectLineEnd() error {
 	return nil
 }
 
-// expectEnd wants the end of the source, after at most one more blank line.
+// expectEnd wants the end of the source, after at most one more blank line, and returns io.EOF.
 func (r *Reader) expectEnd() error {
 	line, err := r.src.ReadSlice('\n')
-	if len(line) > 0 {
-		if len(bytes.TrimSuffix(line, []byte("\r\n"))) > 0 && len(line) > 1 {
-			return refuse(TrailingData, "there is data after the final chunk")
-		}
-		if err == nil {
-			_, err = r.src.ReadByte()
-		} else {
-			return refuse(TrailingData, "there is data after the final chunk")
-		}
+	if err == nil && (string(line) == "\r\n" || string(line) == "\n") {
+		line, err = r.src.ReadSlice('\n')
 	}
 	switch {
+	case len(line) > 0:
+		return refuse(TrailingData, "there is data after the final chunk")
 	case err == io.EOF: //nolint:errorlint // only the bare value is the end.
 		return io.EOF
-	case err == nil || errors.Is(err, bufio.ErrBufferFull):
-		return refuse(TrailingData, "there is data after the final chunk")
 	}
 	return r.cut(err)
 }

@@ -35,7 +35,7 @@ func parseQuery(raw string) (query, error) {
 	return q, nil
 }
 
-// has reports whether a parameter of this name was sent, in any case: S3 names are matched so where they matter for authentication, lest one spelling hide from another.
+// has reports whether a parameter of this name was sent, in any case, so that no spelling hides from another.
 func (q query) has(name string) bool {
 	_, n := q.one(name)
 	return n > 0
@@ -113,7 +113,7 @@ func appendEscaped(dst []byte, text string, keepSlash bool) []byte {
 func appendCanonicalQuery(dst []byte, q query, presigned bool) []byte {
 	encoded := make([]parameter, 0, len(q))
 	for _, p := range q {
-		if presigned && strings.EqualFold(p.name, "X-Amz-Signature") {
+		if presigned && p.name == "X-Amz-Signature" {
 			continue
 		}
 		encoded = append(encoded, parameter{string(appendEscaped(nil, p.name, false)), string(appendEscaped(nil, p.value, false))})

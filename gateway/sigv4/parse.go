@@ -2,6 +2,7 @@ package sigv4
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -157,7 +158,7 @@ func parsePresigned(query query) (*Signed, error) {
 	s := &Signed{Presigned: true}
 	get := func(name string) (string, error) {
 		value, n := query.one(name)
-		if n != 1 || value == "" {
+		if n != 1 || value == "" || !slices.Contains(query, parameter{name, value}) {
 			return "", s.malformed("Query-string authentication version 4 requires the %s parameter, once and not empty.", name)
 		}
 		return value, nil
