@@ -6,3 +6,6 @@ func IsVerbatimPath(key string) bool {
 	_, ok := n.path(key)
 	return ok
 }
+
+// UploadDir is where an upload's files are.
+func UploadDir(id string) string { return uploadDir(id) }
