@@ -18,8 +18,8 @@ type File struct {
 }
 
 // OpenFile opens tail and table of a file of size bytes with the secret that the keyring gives for it. Besides the errors of
-// [ParseTailHeader], [OpenTail], [OpenTable], [NewLayout], the keyring and src, it gives [ErrForeign] for a size that no object file
-// has and a tail that is not one.
+// [ParseTailHeader], [OpenTail], [OpenTable], [NewLayout], the keyring and src, it gives [ErrForeign] for a file too small to have a tail,
+// and [ErrDamaged] for one whose tail is ours but whose size no object file has.
 func OpenFile(src io.ReaderAt, size int64, keyring Keyring) (*File, error) {
 	tail, err := readTail(src, size)
 	if err != nil {

@@ -51,13 +51,32 @@ func Salvage(src io.ReaderAt, size int64, vault VaultID, keyring Keyring) iter.S
 				continue
 			}
 			if err == nil {
-				off = at + FrameSize(s.Plain)
+				if off, err = s.next(); err != nil {
+					yield(nil, err)
+					return
+				}
 			}
 			if !yield(s, err) {
 				return
 			}
 		}
 	}
+}
+
+// next says where the search goes on behind a verified frame: at its end when a frame or padding stands there. Otherwise bytes are missing
+// or too many inside it, and the next frame may begin anywhere behind its header.
+func (s *Salvaged) next() (int64, error) {
+	end := s.Offset + FrameSize(s.Plain)
+	if s.size-end >= int64(len(frameMagic)) {
+		var b [len(frameMagic)]byte
+		if err := readAt(s.src, b[:], end); err != nil {
+			return 0, err
+		}
+		if string(b[:]) == frameMagic || allZero(b[:]) {
+			return end, nil
+		}
+	}
+	return s.Offset + FrameHeaderSize, nil
 }
 
 // readFailure tells an error of the source from one of the keyring.
