@@ -46,8 +46,9 @@ func Extract(salt, input []byte) []byte {
 }
 
 func expandSecret(key, info []byte) secret {
-	p := [Size]byte(Expand(key, info, Size))
-	return secret{p: &p}
+	out := Expand(key, info, Size)
+	defer clear(out)
+	return holdSecret([Size]byte(out))
 }
 
 // ObjectKey is where the object secrets of one epoch come from.

@@ -27,44 +27,48 @@ const redacted = "REDACTED"
 // ErrSize says that key bytes had the wrong length.
 var ErrSize = errors.New("key has the wrong length")
 
-// secret is what all key types share. The bytes sit behind a pointer: fmt prints the address of a nested pointer and never follows
-// it, where it would print the bytes of an array in an unexported field. Copies of a key share the bytes, so clearing one clears all.
+// secret is what all key types share. The bytes sit behind a function, which nothing that prints by reflection can look into: fmt calls no
+// methods on unexported fields of other structs, prints the bytes of an array there, and with a verb that does not fit follows a pointer
+// to one too. A function also makes == not compile, which would not be constant-time. Copies of a key share the bytes, so clearing one
+// clears all.
 type secret struct {
-	_ [0]func() // == would not be constant-time, so it does not compile.
-	p *[Size]byte
+	bytes func() *[Size]byte
+}
+
+func holdSecret(b [Size]byte) secret {
+	return secret{bytes: func() *[Size]byte { return &b }}
 }
 
 func newSecret() secret {
-	s := secret{p: new([Size]byte)}
-	rand.Read(s.p[:])
-	return s
+	var b [Size]byte
+	rand.Read(b[:])
+	return holdSecret(b)
 }
 
 func parseSecret(b []byte) (secret, error) {
 	if len(b) != Size {
 		return secret{}, ErrSize
 	}
-	p := [Size]byte(b)
-	return secret{p: &p}, nil
+	return holdSecret([Size]byte(b)), nil
 }
 
 func (s secret) reveal() *[Size]byte {
-	if s.p == nil {
+	if s.bytes == nil {
 		panic("keys: internal error: use of a key that was never set")
 	}
-	return s.p
+	return s.bytes()
 }
 
 // IsZero reports whether the key was never set.
-func (s secret) IsZero() bool { return s.p == nil }
+func (s secret) IsZero() bool { return s.bytes == nil }
 
 // Reveal returns the key itself, for a cipher or a sealed record. It must be neither changed nor printed, and it is zeros after Clear.
 func (s secret) Reveal() *[Size]byte { return s.reveal() }
 
 // Clear overwrites the key and every copy of it with zeros.
 func (s secret) Clear() {
-	if s.p != nil {
-		clear(s.p[:])
+	if s.bytes != nil {
+		clear(s.bytes()[:])
 	}
 }
 
@@ -116,15 +120,18 @@ func (k CustomerKey) Equal(o CustomerKey) bool { return equal(k.secret, o.secret
 
 // VNK is a vault's name key, the same for all epochs.
 type VNK struct {
-	_ [0]func()
-	p *[VNKSize]byte
+	bytes func() *[VNKSize]byte
+}
+
+func holdVNK(b [VNKSize]byte) VNK {
+	return VNK{bytes: func() *[VNKSize]byte { return &b }}
 }
 
 // NewVNK draws a random name key.
 func NewVNK() VNK {
-	k := VNK{p: new([VNKSize]byte)}
-	rand.Read(k.p[:])
-	return k
+	var b [VNKSize]byte
+	rand.Read(b[:])
+	return holdVNK(b)
 }
 
 // ParseVNK copies 64 bytes into a name key.
@@ -132,25 +139,24 @@ func ParseVNK(b []byte) (VNK, error) {
 	if len(b) != VNKSize {
 		return VNK{}, ErrSize
 	}
-	p := [VNKSize]byte(b)
-	return VNK{p: &p}, nil
+	return holdVNK([VNKSize]byte(b)), nil
 }
 
 // IsZero reports whether the key was never set.
-func (k VNK) IsZero() bool { return k.p == nil }
+func (k VNK) IsZero() bool { return k.bytes == nil }
 
 // Reveal returns the key itself; it must be neither changed nor printed, and it is zeros after Clear.
 func (k VNK) Reveal() *[VNKSize]byte {
-	if k.p == nil {
+	if k.bytes == nil {
 		panic("keys: internal error: use of a key that was never set")
 	}
-	return k.p
+	return k.bytes()
 }
 
 // Clear overwrites the key and every copy of it with zeros.
 func (k VNK) Clear() {
-	if k.p != nil {
-		clear(k.p[:])
+	if k.bytes != nil {
+		clear(k.bytes()[:])
 	}
 }
 
