@@ -26,10 +26,6 @@ func (c *call) completeMultipartUpload(ctx context.Context) error {
 			return invalidArgument("x-amz-mp-object-size", size, "Value for x-amz-mp-object-size header is invalid.")
 		}
 	}
-	// x-amz-checksum-* speak of the object here and not of this request's body.
-	if in.Checksum, err = objectChecksum(c.headers); err != nil {
-		return err
-	}
 	if err := c.checkUploadType(ctx, in.UploadRef); err != nil {
 		return err
 	}
@@ -38,6 +34,10 @@ func (c *call) completeMultipartUpload(ctx context.Context) error {
 		return err
 	}
 	if in.Parts, err = parseComplete(data); err != nil {
+		return err
+	}
+	// x-amz-checksum-* speak of the object here and not of this request's body.
+	if in.Checksum, err = objectChecksum(c.headers, len(in.Parts)); err != nil {
 		return err
 	}
 	out, err := c.h.objects.CompleteUpload(ctx, in)
@@ -64,8 +64,9 @@ func (c *call) location() string {
 	return u.String()
 }
 
-// objectChecksum reads what the client says the whole object's checksum is.
-func objectChecksum(h http.Header) (*objects.Checksum, error) {
+// objectChecksum reads what the client says the whole object's checksum is. Some clients (minio-go) say that it is a composite one by the type alone and
+// leave out the number of parts, which is added.
+func objectChecksum(h http.Header, parts int) (*objects.Checksum, error) {
 	var found *objects.Checksum
 	for _, a := range checksum.Algorithms() {
 		text := h.Get(a.Header())
@@ -79,7 +80,12 @@ func objectChecksum(h http.Header) (*objects.Checksum, error) {
 		if err != nil {
 			return nil, err
 		}
-		found = &objects.Checksum{Algorithm: a, Composite: value.Composite() || h.Get("X-Amz-Checksum-Type") == checksum.TypeComposite, Value: text}
+		if !value.Composite() && h.Get("X-Amz-Checksum-Type") == checksum.TypeComposite {
+			if value, err = checksum.NewValue(a, value.Sum(), parts); err != nil {
+				return nil, err
+			}
+		}
+		found = &objects.Checksum{Algorithm: a, Composite: value.Composite(), Value: value.String()}
 	}
 	return found, nil
 }

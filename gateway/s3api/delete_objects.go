@@ -41,21 +41,27 @@ func (c *call) deleteObjects(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.h.objects.HeadBucket(ctx, c.target.bucket); err != nil && !c.mayNotSee(err) {
-		return err
+	allowed := false
+	for i := range deletions {
+		if c.who.Allow(auth.Delete, c.target.bucket, deletions[i].key) {
+			allowed = true
+		} else {
+			deletions[i].outcome = accessDenied()
+		}
 	}
-	c.deleteAll(ctx, deletions)
+	// Who may delete nothing of this is not told whether the bucket is there.
+	if allowed {
+		if _, err := c.h.objects.HeadBucket(ctx, c.target.bucket); err != nil {
+			return err
+		}
+		c.deleteAll(ctx, deletions)
+	}
 	d := newDocument("DeleteResult")
 	for i := range deletions {
 		deletions[i].write(d, quiet)
 	}
 	c.writeXML(http.StatusOK, d)
 	return nil
-}
-
-// mayNotSee reports whether a missing bucket must stay unsaid, because the principal may delete nothing that would be in it.
-func (c *call) mayNotSee(err error) bool {
-	return isKind(err, objects.NoSuchBucket) && !c.who.Allow(auth.SeeBucket, c.target.bucket, "") && !c.who.Allow(auth.Delete, c.target.bucket, "")
 }
 
 func (c *call) deleteAll(ctx context.Context, deletions []deletion) {
@@ -69,7 +75,9 @@ func (c *call) deleteAll(ctx context.Context, deletions []deletion) {
 		})
 	}
 	for i := range deletions {
-		next <- &deletions[i]
+		if deletions[i].outcome == nil {
+			next <- &deletions[i]
+		}
 	}
 	close(next)
 	workers.Wait()
@@ -77,7 +85,7 @@ func (c *call) deleteAll(ctx context.Context, deletions []deletion) {
 
 func (c *call) deleteOne(ctx context.Context, d *deletion) error {
 	if !c.who.Allow(auth.Delete, c.target.bucket, d.key) {
-		return accessDenied()
+		panic("s3api: internal error: deletion without permission")
 	}
 	if d.hasVersion {
 		if err := checkVersion(d.version, true, d.key); err != nil {
