@@ -9,3 +9,10 @@ func IsVerbatimPath(key string) bool {
 
 // UploadDir is where an upload's files are.
 func UploadDir(id string) string { return uploadDir(id) }
+
+// LiveTemps returns how many temporaries count as being written.
+func LiveTemps(f *Folder) int {
+	f.temps.mu.Lock()
+	defer f.temps.mu.Unlock()
+	return len(f.temps.live)
+}

@@ -102,6 +102,11 @@ func (u uploads) makeUpload(up driver.Upload, note []byte) (err error) {
 		return err
 	}
 	if err := u.files.Rename(making, uploadDir(up.ID)); err != nil {
+		// It may have happened all the same. Nobody knows this id yet, so the directory can go.
+		u.discard(uploadDir(up.ID))
+		if _, statErr := u.files.Stat(uploadDir(up.ID)); !errors.Is(statErr, fs.ErrNotExist) {
+			return &driver.Error{Kind: driver.UnknownOutcome, Op: "Create", Err: err}
+		}
 		return fmt.Errorf("publish upload: %w", err)
 	}
 	if err := u.syncs.do(uploadsDir); err != nil {
