@@ -13,8 +13,7 @@ type Promise struct {
 	ContentMD5 *[md5.Size]byte // Content-MD5, nil when unsent
 	Value      Value           // x-amz-checksum-<algorithm>, zero when unsent
 	Trailer    Algorithm       // the algorithm whose value comes in a trailer, None when there is none
-	// Algorithm is the algorithm asked for, by value, by trailer or, only if neither is there and bodiless requests are read, by
-	// x-amz-sdk-checksum-algorithm; None when none is asked for.
+	// Algorithm is the algorithm asked for: that of value or trailer or, beside a Content-MD5 only, what x-amz-sdk-checksum-algorithm says. None when none is asked for.
 	Algorithm Algorithm
 }
 
