@@ -1,5 +1,7 @@
 package local
 
+import "sallyport/providers/driver"
+
 // IsVerbatimPath reports whether a verbatim root on a POSIX file system takes key.
 func IsVerbatimPath(key string) bool {
 	n := names{verbatim: true}
@@ -16,3 +18,5 @@ func LiveTemps(f *Folder) int {
 	defer f.temps.mu.Unlock()
 	return len(f.temps.live)
 }
+
+func driverUpload(id, key string) driver.Upload { return driver.Upload{ID: id, Key: key} }
