@@ -1,0 +1,394 @@
+package vaults_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sallyport/config/secret"
+	"sallyport/crypto/object"
+	"sallyport/crypto/vault"
+	"sallyport/gateway/vaults"
+	"sallyport/gateway/vaults/vaultstest"
+	"sallyport/providers"
+	"sallyport/providers/driver"
+	"sallyport/providers/mem"
+)
+
+// root is a backend with a gateway's state directory beside it.
+type root struct {
+	t       *testing.T
+	backend *mem.Driver
+	store   *providers.Store
+	state   string
+}
+
+func newRoot(t *testing.T) *root {
+	t.Helper()
+	d := mem.New(&mem.Options{MaxKey: 2048})
+	return &root{t: t, backend: d, store: providers.Open("memory", d, nil), state: t.TempDir()}
+}
+
+// vault returns the vault as a gateway with the given state directory sees it; "" = none.
+func (r *root) vault(state string) *vaults.Vault {
+	r.t.Helper()
+	opts := &vaults.Options{Name: "home", Store: r.store, Patterns: []string{"*"}, Hasher: vaultstest.Hasher(r.t)}
+	if state != "" {
+		opts.State = vaults.NewStateDir(state, "home")
+	}
+	return vaults.New(opts)
+}
+
+func (r *root) create(password string) *vaults.Vault {
+	r.t.Helper()
+	v := r.vault(r.state)
+	create := &vaults.CreateOptions{Key: vaultstest.Key(r.t), ETag: vault.ETagMD5}
+	if password != "" {
+		create.Password = secret.NewString(password)
+	}
+	if err := v.Create(r.t.Context(), create); err != nil {
+		r.t.Fatal(err)
+	}
+	return v
+}
+
+func (r *root) file(generation uint64) []byte {
+	r.t.Helper()
+	body, _, err := r.backend.Get(r.t.Context(), vault.Directory+vault.FileName(generation), &driver.GetOptions{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer func() { _ = body.Close() }()
+	b, err := io.ReadAll(body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return b
+}
+
+func (r *root) plant(key string, b []byte) {
+	r.t.Helper()
+	if _, err := r.backend.Put(r.t.Context(), key, bytes.NewReader(b), int64(len(b)), &driver.PutOptions{}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *root) remove(key string) {
+	r.t.Helper()
+	if err := r.backend.Delete(r.t.Context(), key, &driver.DeleteOptions{}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func withKey(t *testing.T) vaults.Unlock { return vaults.Unlock{Key: vaultstest.Key(t)} }
+
+func withPassword(p string) vaults.Unlock { return vaults.Unlock{Password: secret.NewString(p)} }
+
+const (
+	firstPassword  = "unlikely Walrus teapot 41"
+	secondPassword = "marble Quokka lantern 98"
+)
+
+func TestOpenWithKeyAndPassword(t *testing.T) {
+	r := newRoot(t)
+	r.create(firstPassword)
+	for name, unlock := range map[string]vaults.Unlock{"key": withKey(t), "password": withPassword(firstPassword)} {
+		v := r.vault(r.state)
+		if _, err := v.ID(); !errors.Is(err, vaults.ErrLocked) {
+			t.Errorf("%s: before opening: %v", name, err)
+		}
+		if err := v.Open(t.Context(), unlock); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		id, err := v.NewIdentity(object.ModeVault)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := v.ObjectSecret(id); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		v.Lock()
+		if _, err := v.ObjectSecret(id); !errors.Is(err, vaults.ErrLocked) {
+			t.Errorf("%s: after locking: %v", name, err)
+		}
+	}
+	if err := r.vault(r.state).Open(t.Context(), withPassword("wrong Password entirely 7")); !errors.Is(err, vault.ErrWrongKey) {
+		t.Errorf("wrong password: %v", err)
+	}
+}
+
+func TestCreateNeverReplacesAVault(t *testing.T) {
+	r := newRoot(t)
+	v := r.create("")
+	before := r.file(1)
+	if err := v.Create(t.Context(), &vaults.CreateOptions{Key: vaultstest.Key(t)}); !errors.Is(err, vaults.ErrVaultExists) {
+		t.Errorf("create again: %v", err)
+	}
+	if !bytes.Equal(before, r.file(1)) {
+		t.Fatal("the vault file was changed")
+	}
+	// The root lost its vault file: this gateway knows that there was one, and where a copy is.
+	r.remove(vault.Directory + vault.FileName(1))
+	err := r.vault(r.state).Create(t.Context(), &vaults.CreateOptions{Key: vaultstest.Key(t)})
+	if !errors.Is(err, vaults.ErrVaultExists) || !strings.Contains(err.Error(), r.state) {
+		t.Errorf("create after the loss of the vault file: %v", err)
+	}
+	err = r.vault(r.state).Open(t.Context(), withKey(t))
+	if !errors.Is(err, vaults.ErrNoVaultFile) || !strings.Contains(err.Error(), filepath.Join(r.state, "vaults", "home", "0000000001.json")) {
+		t.Errorf("open after the loss of the vault file: %v", err)
+	}
+	// A gateway that knows nothing still refuses while objects are there.
+	r.plant("bucket/key", []byte("x"))
+	if err := r.vault("").Create(t.Context(), &vaults.CreateOptions{Key: vaultstest.Key(t)}); err == nil {
+		t.Error("a vault was made in a root that holds objects")
+	}
+}
+
+func TestRacingCreatesMakeOneVault(t *testing.T) {
+	r := newRoot(t)
+	var wg sync.WaitGroup
+	var made atomic.Int32
+	for range 16 {
+		wg.Go(func() {
+			if r.vault("").Create(context.WithoutCancel(t.Context()), &vaults.CreateOptions{Key: vaultstest.Key(t)}) == nil {
+				made.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if made.Load() != 1 {
+		t.Errorf("%d vaults were made", made.Load())
+	}
+}
+
+func TestRollbackIsRefusedOncePinned(t *testing.T) {
+	r := newRoot(t)
+	v := r.create(firstPassword)
+	old := r.file(1)
+	if err := v.SetPassword(t.Context(), withKey(t), secret.NewString(secondPassword), "password", true); err != nil {
+		t.Fatal(err)
+	}
+	newer := r.file(2)
+	r.remove(vault.Directory + vault.FileName(2))
+	r.plant(vault.Directory+vault.FileName(1), old)
+	if err := r.vault(r.state).Open(t.Context(), withKey(t)); !errors.Is(err, vault.ErrRollback) {
+		t.Errorf("an older vault file: %v", err)
+	}
+	r.plant(vault.Directory+vault.FileName(3), old)
+	if err := r.vault(r.state).Open(t.Context(), withKey(t)); err == nil {
+		t.Error("an older vault file under a higher number was accepted")
+	}
+	r.remove(vault.Directory + vault.FileName(3))
+	r.plant(vault.Directory+vault.FileName(2), newer)
+	if err := r.vault(r.state).Open(t.Context(), withKey(t)); err != nil {
+		t.Errorf("the right file put back: %v", err)
+	}
+	// Another vault altogether, opened by the same key.
+	other := newRoot(t)
+	other.create("")
+	r.remove(vault.Directory + vault.FileName(2))
+	r.plant(vault.Directory+vault.FileName(1), other.file(1))
+	if err := r.vault(r.state).Open(t.Context(), withKey(t)); !errors.Is(err, vault.ErrOtherVault) {
+		t.Errorf("another vault's file: %v", err)
+	}
+}
+
+func TestChangedPassword(t *testing.T) {
+	r := newRoot(t)
+	v := r.create(firstPassword)
+	if err := v.Open(t.Context(), withKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	oldIdentity, err := v.NewIdentity(object.ModeVault)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accessBefore, _, err := v.OwnerCredential()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.SetPassword(t.Context(), withPassword(firstPassword), secret.NewString(secondPassword), "password", true); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.vault(r.state).Open(t.Context(), withPassword(firstPassword)); !errors.Is(err, vault.ErrWrongKey) {
+		t.Errorf("the old password: %v", err)
+	}
+	n := r.vault(r.state)
+	if err := n.Open(t.Context(), withPassword(secondPassword)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.ObjectSecret(oldIdentity); err != nil {
+		t.Errorf("objects of the old epoch: %v", err)
+	}
+	id, err := n.NewIdentity(object.ModeVault)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id.Epoch <= oldIdentity.Epoch {
+		t.Errorf("new objects are sealed under epoch %d, the old password knows %d", id.Epoch, oldIdentity.Epoch)
+	}
+	if accessAfter, _, err := n.OwnerCredential(); err != nil || accessAfter == accessBefore {
+		t.Errorf("the S3 access key is still the one the old password derives (%v)", err)
+	}
+	if _, err := v.ObjectSecret(id); !errors.Is(err, vaults.ErrUnknownEpoch) {
+		t.Errorf("a gateway with the old file in memory: %v", err)
+	}
+	for _, dir := range []string{r.state} {
+		if _, err := os.Stat(filepath.Join(dir, "vaults", "home", vault.FileName(1))); err == nil {
+			t.Error("a copy that the old password opens is left in the state directory")
+		}
+	}
+	page, err := r.backend.List(t.Context(), &driver.ListOptions{Prefix: vault.Directory})
+	if err != nil || len(page.Entries) != 1 {
+		t.Errorf("vault files left: %+v, %v", page, err)
+	}
+}
+
+func TestAddedPasswordKeepsTheOthers(t *testing.T) {
+	r := newRoot(t)
+	v := r.create(firstPassword)
+	if err := v.SetPassword(t.Context(), withKey(t), secret.NewString(secondPassword), "laptop", false); err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range []vaults.Unlock{withKey(t), withPassword(firstPassword), withPassword(secondPassword)} {
+		if err := r.vault(r.state).Open(t.Context(), u); err != nil {
+			t.Error(err)
+		}
+	}
+	var weak *vault.WeakPasswordError
+	if err := v.SetPassword(t.Context(), withKey(t), secret.NewString("password"), "x", false); !errors.As(err, &weak) {
+		t.Errorf("weak password: %v", err)
+	}
+	if err := v.SetPassword(t.Context(), withKey(t), secret.NewString(secondPassword), "nowhere", true); err == nil {
+		t.Error("a password that is not there was changed")
+	}
+}
+
+// TestDamagedVaultFile alters the vault file byte by byte: it opens as itself or not at all.
+func TestDamagedVaultFile(t *testing.T) {
+	r := newRoot(t)
+	r.create("")
+	good := r.file(1)
+	for i := 0; i < len(good); i += 7 {
+		bad := bytes.Clone(good)
+		bad[i] ^= 4
+		r.plant(vault.Directory+vault.FileName(1), bad)
+		if err := r.vault("").Open(t.Context(), withKey(t)); err == nil {
+			t.Fatalf("byte %d altered and opened", i)
+		}
+	}
+}
+
+func TestBuckets(t *testing.T) {
+	r := newRoot(t)
+	v := r.create("")
+	if err := v.Open(t.Context(), withKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	set := vaults.NewSet(func() time.Time { return now }, v)
+	if _, err := set.Bucket(t.Context(), "photos"); !errors.Is(err, vaults.ErrNoSuchBucket) {
+		t.Errorf("absent bucket: %v", err)
+	}
+	if err := set.CreateBucket(t.Context(), "photos"); err != nil {
+		t.Fatal(err)
+	}
+	if err := set.CreateBucket(t.Context(), "photos"); !errors.Is(err, vaults.ErrBucketExists) {
+		t.Errorf("created again: %v", err)
+	}
+	b, err := set.Bucket(t.Context(), "photos")
+	if err != nil || b.Vault != v || b.Created.UnixMilli() != now.UnixMilli() {
+		t.Fatalf("bucket %+v, %v", b, err)
+	}
+	// A prefix without a record is no bucket, and another gateway's delete is seen after ten seconds.
+	r.plant("stray/key", []byte("x"))
+	if _, err := set.Bucket(t.Context(), "stray"); !errors.Is(err, vaults.ErrNoSuchBucket) {
+		t.Errorf("a prefix without a record: %v", err)
+	}
+	r.remove(".sallyport/buckets/photos")
+	if _, err := set.Bucket(t.Context(), "photos"); err != nil {
+		t.Errorf("within ten seconds: %v", err)
+	}
+	now = now.Add(11 * time.Second)
+	if _, err := set.Bucket(t.Context(), "photos"); !errors.Is(err, vaults.ErrNoSuchBucket) {
+		t.Errorf("after ten seconds: %v", err)
+	}
+}
+
+func TestForgedBucketRecord(t *testing.T) {
+	r := newRoot(t)
+	v := r.create("")
+	if err := v.Open(t.Context(), withKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	set := vaults.NewSet(nil, v)
+	if err := set.CreateBucket(t.Context(), "photos"); err != nil {
+		t.Fatal(err)
+	}
+	body, _, err := r.backend.Get(t.Context(), ".sallyport/buckets/photos", &driver.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := io.ReadAll(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.plant(".sallyport/buckets/planted", record)
+	if _, err := set.Bucket(t.Context(), "planted"); err == nil || errors.Is(err, vaults.ErrNoSuchBucket) {
+		t.Errorf("a record moved to another name: %v", err)
+	}
+	if _, err := set.Buckets(t.Context()); err == nil {
+		t.Error("a list of buckets passes over a record that does not open")
+	}
+}
+
+func TestRouting(t *testing.T) {
+	first, second := newRoot(t), newRoot(t)
+	v1 := vaults.New(&vaults.Options{Name: "first", Store: first.store, Patterns: []string{"a-*", "b"}, Hasher: vaultstest.Hasher(t)})
+	v2 := vaults.New(&vaults.Options{Name: "second", Store: second.store, Patterns: []string{"*-x"}, Hasher: vaultstest.Hasher(t)})
+	set := vaults.NewSet(nil, v1, v2)
+	for bucket, want := range map[string]*vaults.Vault{"a-1": v1, "b": v1, "a-x": v1, "c-x": v2} {
+		if v, err := set.Owner(bucket); err != nil || v != want {
+			t.Errorf("%s: %v, %v", bucket, v, err)
+		}
+	}
+	if _, err := set.Owner("c"); !errors.Is(err, vaults.ErrNoVault) {
+		t.Errorf("a bucket of no vault: %v", err)
+	}
+	if _, err := set.Bucket(t.Context(), "c"); !errors.Is(err, vaults.ErrNoSuchBucket) {
+		t.Errorf("a bucket of no vault: %v", err)
+	}
+}
+
+func TestBackendKey(t *testing.T) {
+	r := newRoot(t)
+	b := &vaults.Bucket{Name: "photos", Vault: r.vault("")}
+	for _, key := range []string{"a", "/", "//", "..", "a/../b", "x/", strings.Repeat("k", vaults.MaxKeyLength), "ü\n"} {
+		backend, err := b.BackendKey(key)
+		if err != nil {
+			t.Errorf("%q: %v", key, err)
+			continue
+		}
+		if plain, ok := b.PlainKey(backend); !ok || plain != key {
+			t.Errorf("%q comes back as %q", key, plain)
+		}
+	}
+	for key, want := range map[string]error{
+		"": vaults.ErrInvalidKey, "a\x00b": vaults.ErrInvalidKey, "\xff": vaults.ErrInvalidKey, strings.Repeat("k", vaults.MaxKeyLength+1): vaults.ErrKeyTooLong,
+	} {
+		if _, err := b.BackendKey(key); !errors.Is(err, want) {
+			t.Errorf("%.10q: %v, want %v", key, err, want)
+		}
+	}
+	if _, ok := b.PlainKey("photos2/x"); ok {
+		t.Error("a key of another bucket was taken for ours")
+	}
+}
