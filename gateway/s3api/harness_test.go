@@ -30,10 +30,12 @@ import (
 )
 
 const (
-	testAccess = "AKIATESTTESTTESTTEST"
-	testSecret = "canary-secret-of-the-test-principal"
-	testRegion = "us-east-1"
-	testBucket = "bucket"
+	testAccess   = "AKIATESTTESTTESTTEST"
+	testSecret   = "canary-secret-of-the-test-principal"
+	secondAccess = "AKIASECONDSECONDSECO"
+	secondSecret = "canary-secret-of-the-second-principal"
+	testRegion   = "us-east-1"
+	testBucket   = "bucket"
 )
 
 // site is an endpoint over real vaults in memory.
@@ -54,6 +56,7 @@ type siteOptions struct {
 	limits  Limits
 	tls     bool
 	plain   bool // no bucket is made
+	second  bool // a second access key with the same rights
 }
 
 func everything() []auth.Grant {
@@ -71,7 +74,11 @@ func newSite(t testing.TB, opts siteOptions) *site {
 	s := &site{t: t, log: &lockedBuffer{}}
 	s.backend = &countingDriver{Driver: mem.New(&mem.Options{MaxKey: 2048})}
 	set := vaultstest.New(t, vaultstest.Options{Store: providers.Open("memory", s.backend, &providers.StoreOptions{})})
-	credentials, err := auth.NewStatic([]auth.Credential{{AccessKey: testAccess, Secret: secret.NewString(testSecret), Allow: opts.grants}})
+	known := []auth.Credential{{AccessKey: testAccess, Secret: secret.NewString(testSecret), Allow: opts.grants}}
+	if opts.second {
+		known = append(known, auth.Credential{AccessKey: secondAccess, Secret: secret.NewString(secondSecret), Allow: opts.grants})
+	}
+	credentials, err := auth.NewStatic(known)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,8 @@ const xmlNamespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 type document struct {
 	b    strings.Builder
 	open []string
+	// lossy replaces what XML cannot hold, where the text is for people and the document must parse.
+	lossy bool
 }
 
 // newDocument begins a document whose root is in S3's namespace.
@@ -26,7 +28,7 @@ func newDocument(root string) *document {
 
 // newErrorDocument begins an error answer, which S3 sends without a namespace.
 func newErrorDocument() *document {
-	d := &document{}
+	d := &document{lossy: true}
 	d.b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n")
 	d.b.WriteString("<Error>")
 	d.open = append(d.open, "Error")
@@ -106,10 +108,10 @@ func (d *document) escape(s string) {
 			replacement = "&#34;"
 		case r == '\'':
 			replacement = "&#39;"
+		case r == utf8.RuneError && size == 1, d.lossy && !isXMLCharacter(r):
+			replacement = "\uFFFD"
 		case r < ' ' || r == 0x7f || r == 0xfffe || r == 0xffff:
 			replacement = "&#x" + strconv.FormatInt(int64(r), 16) + ";"
-		case r == utf8.RuneError && size == 1:
-			replacement = "\uFFFD"
 		}
 		if replacement != "" {
 			d.b.WriteString(s[from:i])
@@ -119,6 +121,11 @@ func (d *document) escape(s string) {
 		i += size
 	}
 	d.b.WriteString(s[from:])
+}
+
+// isXMLCharacter reports what XML 1.0 can hold, as itself or as a reference.
+func isXMLCharacter(r rune) bool {
+	return r == '\t' || r == '\n' || r == '\r' || r >= ' ' && r != 0xfffe && r != 0xffff
 }
 
 // urlEncode is S3's encoding-type=url: everything but unreserved characters and the slash, and a space as a plus sign.
