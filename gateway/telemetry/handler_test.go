@@ -53,7 +53,7 @@ func TestEveryBuilderIsListed(t *testing.T) {
 		telemetry.Millis(time.Second), telemetry.AccessKey("AKIAIOSFODNN7"), telemetry.Error(errors.New("shown")), telemetry.Error(nil), telemetry.Vault("shown"),
 		telemetry.Generation(1), telemetry.Epoch(1), telemetry.Slot("shown"), telemetry.Provider("shown"), telemetry.Kind("shown"), telemetry.Attempt(1),
 		telemetry.Count(1), telemetry.Bytes(1), telemetry.Address("shown"), telemetry.Path("shown"), telemetry.Field("shown"), telemetry.Signal("shown"),
-		telemetry.Version("shown"), telemetry.Reason("shown"), telemetry.Job("shown"),
+		telemetry.Version("shown"), telemetry.Reason("shown"), telemetry.Job("shown"), telemetry.Object("shown"), telemetry.What("shown"),
 	}
 	for _, attr := range attrs {
 		var out bytes.Buffer

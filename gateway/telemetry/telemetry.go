@@ -45,14 +45,18 @@ const (
 	KeyVersion    = "version"
 	KeyReason     = "reason"
 	KeyJob        = "job"
+	KeyObject     = "object" // an object's key, only where somebody must look at that object
+	KeyWhat       = "what"   // a fixed text
 )
 
-// allowed holds the names above and those slog itself writes.
+// allowed holds the names above, and those that packages below the gateway use, which do not import this one.
 func allowed(name string) bool {
 	switch name {
+	case "err", "op", "result", "wait", "duration", "sent", "received", "doing", "warning", "directory", "foreign", "unopened":
+		return true
 	case KeyRequestID, KeyMethod, KeyOperation, KeyBucket, KeyStatus, KeyCode, KeyBytesIn, KeyBytesOut, KeyMillis, KeyAccessKey, KeyError, KeyVault,
 		KeyGeneration, KeyEpoch, KeySlot, KeyProvider, KeyKind, KeyAttempt, KeyCount, KeyBytes, KeyAddress, KeyPath, KeyField, KeySignal, KeyVersion,
-		KeyReason, KeyJob:
+		KeyReason, KeyJob, KeyObject, KeyWhat:
 		return true
 	}
 	return false
@@ -139,6 +143,12 @@ func Reason(text string) slog.Attr { return slog.String(KeyReason, text) }
 
 // Job is the name of a background job.
 func Job(name string) slog.Attr { return slog.String(KeyJob, name) }
+
+// Object is an object's key. It belongs only where somebody must look at that object: an integrity alarm, say, never every request.
+func Object(key string) slog.Attr { return slog.String(KeyObject, key) }
+
+// What is a fixed text that says what it was.
+func What(text string) slog.Attr { return slog.String(KeyWhat, text) }
 
 const shownOfAccessKey = 6
 
