@@ -238,3 +238,7 @@ func (w *world) list(in ListInput) *ListOutput {
 	}
 	return out
 }
+
+func bodyFrom(r io.Reader, size int64) *checksum.Reader {
+	return checksum.NewReader(r, &checksum.Options{Size: size})
+}

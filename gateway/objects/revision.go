@@ -75,9 +75,13 @@ func etagOf(v *vaults.Vault, mode object.Mode, inTail, backendETag string) (stri
 	return shownETag(policy, mode, inTail, backendETag), nil
 }
 
-// readEnd returns the last bytes of an object, all of it if it is shorter, and what it is as a whole.
+// readEnd returns the last bytes of an object, all of it if it is shorter, and what it is as a whole. With ifMatch it reads that revision
+// or fails with errChanged.
 func readEnd(ctx context.Context, at *place, last int64, ifMatch string) ([]byte, *providers.Info, error) {
 	body, info, err := at.store().Get(ctx, at.backendKey, &providers.GetOptions{Suffix: last, IfMatch: ifMatch})
+	if err != nil && ifMatch != "" {
+		return nil, nil, changed(err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
