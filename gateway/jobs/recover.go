@@ -203,10 +203,16 @@ func (r *recovery) prepare(s source) func(context.Context) {
 	}
 	m := opened.Metadata
 	name, problem := r.place(s, m)
-	if info, err := r.to.Stat(name); err == nil && info.Mode().IsRegular() && info.Size() == m.Plain && info.ModTime().Equal(m.Time) {
-		_ = f.Close()
-		r.restored(s, m, name, problem, true)
-		return nil
+	renamed := renamedPath(m.Bucket, m.Key, s.path)
+	for at, why := range map[string]error{name: problem, renamed: errors.New("its name cannot be a path here")} {
+		if r.isThere(at, m) {
+			_ = f.Close()
+			if problem != nil {
+				why = problem
+			}
+			r.restored(s, m, at, why, true)
+			return nil
+		}
 	}
 	return func(ctx context.Context) {
 		defer func() { _ = f.Close() }()
@@ -214,7 +220,6 @@ func (r *recovery) prepare(s source) func(context.Context) {
 		err := writeWhole(r.to, name, body, m.Plain, m.Time)
 		if err != nil && problem == nil && !isReadFailure(err) {
 			// The path may clash with another object's (a file where a folder must be) or be too long for this file system.
-			renamed := renamedPath(m.Bucket, m.Key, s.path)
 			body = &contextReader{ctx, opened.Reader()}
 			if again := writeWhole(r.to, renamed, body, m.Plain, m.Time); again == nil {
 				r.restored(s, m, renamed, fmt.Errorf("its name cannot be a path here: %w", err), false)
@@ -227,6 +232,12 @@ func (r *recovery) prepare(s source) func(context.Context) {
 		}
 		r.restored(s, m, name, problem, false)
 	}
+}
+
+// isThere reports whether an earlier run restored the object to this path: only whole verified files get their name and the object's time.
+func (r *recovery) isThere(name string, m *object.Metadata) bool {
+	info, err := r.to.Stat(name)
+	return err == nil && info.Mode().IsRegular() && info.Size() == m.Plain && info.ModTime().Equal(m.Time)
 }
 
 // place picks the output path; the problem says why it is not the key's own.

@@ -1,0 +1,484 @@
+package jobs_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sallyport/crypto/keys"
+	"sallyport/crypto/object"
+	"sallyport/crypto/vault"
+	"sallyport/gateway/cache"
+	"sallyport/gateway/checksum"
+	"sallyport/gateway/jobs"
+	"sallyport/gateway/objects"
+	"sallyport/gateway/vaults"
+	"sallyport/gateway/vaults/vaultstest"
+	"sallyport/providers"
+	"sallyport/providers/local"
+)
+
+const minPart = object.MinPartSize
+
+// folder is a root on disk that a gateway has filled and left.
+type folder struct {
+	t       *testing.T
+	path    string
+	objects map[string][]byte // bucket/key -> plaintext, without customer's
+	keyring *jobs.Keyring
+}
+
+func content(seed, n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}).Read(b)
+	return b
+}
+
+func customerKey(t *testing.T) keys.CustomerKey {
+	t.Helper()
+	k, err := jobs.ParseCustomerKey(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// fill makes a root with objects of every shape.
+func fill(t *testing.T) *folder {
+	t.Helper()
+	f := &folder{t: t, path: filepath.Join(t.TempDir(), "data"), objects: map[string][]byte{}}
+	if err := os.MkdirAll(f.path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	d, err := local.Open(t.Context(), &local.Config{Path: f.path, Durability: local.DurabilityOff}, &local.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := providers.Open("folder", d, nil)
+	v := vaultstest.NewVault(t, vaultstest.Options{Store: store})
+	s := objects.New(&objects.Options{Vaults: vaults.NewSet(nil, v), Cache: cache.New(&cache.Options{})})
+	for _, b := range []string{"photos", "backups"} {
+		if err := s.CreateBucket(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, key := range []string{"a", "a/b", "a/b/c.txt", "empty", "ünïcode/日本", "dots/../x", "//double", "trailing/", "with space+plus", "con", "big"} {
+		size := 1000 * i
+		switch key {
+		case "empty":
+			size = 0
+		case "big":
+			size = 3<<20 + 17
+		}
+		f.put(s, "photos", key, content(i, size), nil)
+	}
+	f.put(s, "backups", "a", []byte("another bucket"), nil)
+	key := customerKey(t)
+	f.put(s, "photos", "customer", content(50, 5000), &key)
+	f.multipart(s, "backups", "parts", content(60, minPart), content(61, minPart+5), content(62, 100))
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file, err := jobs.FindVaultFile(f.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := file.OpenWithRecoveryKey(vaultstest.Key(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.keyring = &jobs.Keyring{Vault: opened}
+	return f
+}
+
+func (f *folder) put(s *objects.Service, bucket, key string, b []byte, customer *keys.CustomerKey) {
+	f.t.Helper()
+	_, err := s.Put(f.t.Context(), &objects.PutInput{
+		Bucket: bucket, Key: key, Size: int64(len(b)), Body: checksum.NewReader(bytes.NewReader(b), &checksum.Options{Size: int64(len(b))}),
+		Content: objects.Content{Metadata: map[string]string{"note": "kept " + key}}, CustomerKey: customer,
+	})
+	if err != nil {
+		f.t.Fatalf("put %q: %v", key, err)
+	}
+	if customer == nil {
+		f.objects[bucket+"/"+key] = b
+	}
+}
+
+func (f *folder) multipart(s *objects.Service, bucket, key string, parts ...[]byte) {
+	f.t.Helper()
+	ctx := f.t.Context()
+	id, err := s.CreateUpload(ctx, &objects.CreateUploadInput{Bucket: bucket, Key: key})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	ref := objects.UploadRef{Bucket: bucket, Key: key, UploadID: id}
+	var done []objects.CompletedPart
+	for i, b := range parts {
+		p, err := s.PutPart(ctx, &objects.PutPartInput{
+			UploadRef: ref, Number: i + 1, Size: int64(len(b)), Body: checksum.NewReader(bytes.NewReader(b), &checksum.Options{Size: int64(len(b))}),
+		})
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		done = append(done, objects.CompletedPart{Number: i + 1, ETag: p.ETag})
+	}
+	if _, err := s.CompleteUpload(ctx, &objects.CompleteInput{UploadRef: ref, Parts: done, Size: -1}); err != nil {
+		f.t.Fatal(err)
+	}
+	f.objects[bucket+"/"+key] = bytes.Join(parts, nil)
+}
+
+func (f *folder) recover(to string) (*jobs.RecoverReport, error) {
+	return jobs.Recover(f.t.Context(), &jobs.RecoverOptions{From: f.path, To: to, Keyring: f.keyring})
+}
+
+type row struct {
+	File, Bucket, Key, Source string
+	Metadata                  map[string]string
+}
+
+func manifest(t *testing.T, r *jobs.RecoverReport) map[string]row {
+	t.Helper()
+	b, err := os.ReadFile(r.Manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]row{}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	for dec.More() {
+		var m row
+		if err := dec.Decode(&m); err != nil {
+			t.Fatal(err)
+		}
+		rows[m.Bucket+"/"+m.Key] = m
+	}
+	return rows
+}
+
+// wantAll compares every object with what was restored of it, by the manifest.
+func (f *folder) wantAll(to string, r *jobs.RecoverReport, except ...string) {
+	f.t.Helper()
+	rows := manifest(f.t, r)
+	skip := map[string]bool{}
+	for _, e := range except {
+		skip[e] = true
+		delete(rows, e)
+	}
+	for name, want := range f.objects {
+		m, ok := rows[name]
+		if skip[name] {
+			continue
+		}
+		if !ok {
+			f.t.Errorf("%q is not in the manifest", name)
+			continue
+		}
+		got, err := os.ReadFile(filepath.Join(to, filepath.FromSlash(m.File)))
+		if err != nil || !bytes.Equal(got, want) {
+			f.t.Errorf("%q: %v, %d bytes of %d", name, err, len(got), len(want))
+		}
+	}
+	if len(rows) != len(f.objects)-len(except) {
+		f.t.Errorf("%d rows in the manifest, want %d", len(rows), len(f.objects)-len(except))
+	}
+}
+
+func TestRecoverEverything(t *testing.T) {
+	f := fill(t)
+	to := filepath.Join(t.TempDir(), "out")
+	var last jobs.Progress
+	r, err := jobs.Recover(t.Context(), &jobs.RecoverOptions{From: f.path, To: to, Keyring: f.keyring, Progress: func(p jobs.Progress) { last = p }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Restored != len(f.objects) || len(r.Damaged) != 0 || len(r.Foreign) != 0 || len(r.Locked) != 1 {
+		t.Errorf("report %+v", r)
+	}
+	if last.Files != last.TotalFiles || last.Bytes != last.TotalBytes || last.Files == 0 {
+		t.Errorf("progress ends at %+v", last)
+	}
+	f.wantAll(to, r)
+	if m := manifest(t, r)["photos/a/b/c.txt"]; m.File != "photos/a/b/c.txt" && len(r.Renamed) == 0 || m.Metadata["note"] != "kept a/b/c.txt" {
+		t.Errorf("manifest row %+v", m)
+	}
+	if left, _ := filepath.Glob(filepath.Join(to, "*", ".sallyport-*")); len(left) > 0 {
+		t.Errorf("temporary files are left: %v", left)
+	}
+	again, err := f.recover(to)
+	if err != nil || again.Restored != 0 || again.AlreadyThere != len(f.objects) {
+		t.Errorf("run again: %+v, %v", again, err)
+	}
+	f.wantAll(to, again)
+	// With the customer's key too, nothing stays locked.
+	key := customerKey(t)
+	f.keyring.Customer = &key
+	f.objects["photos/customer"] = content(50, 5000)
+	r, err = f.recover(to)
+	if err != nil || len(r.Locked) != 0 || r.Restored != 1 {
+		t.Errorf("with the customer key: %+v, %v", r, err)
+	}
+	f.wantAll(to, r)
+}
+
+// find returns the file below the root that holds an object.
+func (f *folder) find(bucket, key string) string {
+	f.t.Helper()
+	var found string
+	err := filepath.WalkDir(f.path, func(p string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.Contains(p, ".sallyport") {
+			return err
+		}
+		file, err := os.Open(p)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = file.Close() }()
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if o, err := object.OpenFile(file, info.Size(), f.keyring); err == nil && o.Metadata.Bucket == bucket && o.Metadata.Key == key {
+			found = p
+		}
+		return nil
+	})
+	if err != nil || found == "" {
+		f.t.Fatalf("no file holds %s/%s: %v", bucket, key, err)
+	}
+	return found
+}
+
+func alter(t *testing.T, path string, change func([]byte) []byte) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, change(b), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRecoverNamesWhatIsDamaged(t *testing.T) {
+	f := fill(t)
+	flipped, cut, tailless := f.find("photos", "big"), f.find("photos", "a/b"), f.find("backups", "a")
+	alter(t, flipped, func(b []byte) []byte { b[2<<20] ^= 1; return b })
+	alter(t, cut, func(b []byte) []byte { return b[:len(b)-1] })
+	alter(t, tailless, func(b []byte) []byte { clear(b[len(b)-object.TailSize:]); return b })
+	foreign := filepath.Join(f.path, "holiday.jpg")
+	if err := os.WriteFile(foreign, []byte("not ours"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "out")
+	r, err := f.recover(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.wantAll(to, r, "photos/big", "photos/a/b", "backups/a")
+	named := map[string]bool{}
+	for _, p := range r.Damaged {
+		named[filepath.Join(f.path, p.Path)] = true
+	}
+	for _, p := range r.Foreign {
+		named[filepath.Join(f.path, p)] = true
+	}
+	for _, p := range []string{flipped, cut, tailless, foreign} {
+		if !named[p] {
+			t.Errorf("%s is not named: damaged %v, foreign %v", p, r.Damaged, r.Foreign)
+		}
+	}
+	err = filepath.WalkDir(to, func(p string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			if b, _ := os.ReadFile(p); bytes.Contains(b, content(10, 3 << 20)[:64]) {
+				t.Errorf("%s holds bytes of the damaged object", p)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRecoverTwoFilesOfOneObject(t *testing.T) {
+	f := fill(t)
+	b, err := os.ReadFile(f.find("photos", "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(f.path, "zz-copy"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "out")
+	r, err := f.recover(to)
+	if err != nil || r.Restored != len(f.objects)+1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+}
+
+func TestRecoverStops(t *testing.T) {
+	f := fill(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	to := filepath.Join(t.TempDir(), "out")
+	_, err := jobs.Recover(ctx, &jobs.RecoverOptions{From: f.path, To: to, Keyring: f.keyring, Progress: func(jobs.Progress) { cancel() }})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("stopped: %v", err)
+	}
+	r, err := f.recover(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.wantAll(to, r)
+}
+
+func TestWrongKeyRestoresNothing(t *testing.T) {
+	f := fill(t)
+	hasher := vaultstest.Hasher(t)
+	other, _, err := vault.Create(t.Context(), hasher, vault.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := jobs.Recover(t.Context(), &jobs.RecoverOptions{From: f.path, To: t.TempDir(), Keyring: &jobs.Keyring{Vault: other}})
+	if err != nil || r.Restored != 0 || len(r.Locked) != len(f.objects)+1 {
+		t.Errorf("another vault's key: %+v, %v", r, err)
+	}
+}
+
+func openSource(t *testing.T, path string) (*os.File, int64) {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	info, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file, info.Size()
+}
+
+func TestDecryptFile(t *testing.T) {
+	f := fill(t)
+	src, size := openSource(t, f.find("backups", "parts"))
+	opened, err := object.OpenFile(src, size, f.keyring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "plain")
+	if err := jobs.DecryptFile(opened, to); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(to)
+	if err != nil || !bytes.Equal(got, f.objects["backups/parts"]) {
+		t.Fatalf("%v, %d bytes", err, len(got))
+	}
+	if err := jobs.DecryptFile(opened, to); err == nil {
+		t.Error("an existing file was replaced")
+	}
+	bad := f.find("photos", "big")
+	alter(t, bad, func(b []byte) []byte { b[len(b)/2] ^= 1; return b })
+	src, size = openSource(t, bad)
+	if opened, err = object.OpenFile(src, size, f.keyring); err != nil {
+		t.Fatal(err)
+	}
+	to = filepath.Join(filepath.Dir(to), "bad")
+	if err := jobs.DecryptFile(opened, to); !errors.Is(err, object.ErrDamaged) {
+		t.Errorf("damaged: %v", err)
+	}
+	if left, _ := os.ReadDir(filepath.Dir(to)); len(left) != 1 {
+		t.Errorf("a damaged file left something behind: %v", left)
+	}
+}
+
+func TestSalvage(t *testing.T) {
+	f := fill(t)
+	whole := f.objects["backups/parts"]
+	file, err := os.ReadFile(f.find("backups", "parts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := int(object.FrameSize(minPart)) // where the second frame begins
+	salvage := func(b []byte) ([]byte, *jobs.SalvageReport, error) {
+		var out bytes.Buffer
+		r, err := jobs.Salvage(bytes.NewReader(b), int64(len(b)), f.keyring.VaultID(), f.keyring, &out)
+		return out.Bytes(), r, err
+	}
+	for _, c := range []struct {
+		name     string
+		damage   func(b []byte) []byte
+		want     func() []byte
+		parts    string
+		complete bool
+	}{
+		{"untouched", func(b []byte) []byte { return b }, func() []byte { return whole }, "[1 2 3]", true},
+		{"no tail", func(b []byte) []byte { return b[:len(b)-object.TailSize] }, func() []byte { return whole }, "[1 2 3]", true},
+		{"no tail and table", func(b []byte) []byte { return b[:len(b)-object.TailSize-int(object.TableSize(3))] }, func() []byte { return whole }, "[1 2 3]", true},
+		{"first header lost", func(b []byte) []byte { clear(b[:112]); return b }, func() []byte { return whole[minPart:] }, "[2 3]", false},
+		{"a chunk of the second part altered", func(b []byte) []byte { b[second+112+16400*3+5] ^= 1; return b }, func() []byte {
+			w := bytes.Clone(whole)
+			clear(w[minPart+3*16384 : minPart+4*16384])
+			return w
+		}, "[1 2 3]", false},
+		{"cut in the second part", func(b []byte) []byte { return b[:second+112+16400*2+9] }, func() []byte {
+			w := bytes.Clone(whole[:2*minPart+5])
+			clear(w[minPart+2*16384:])
+			return w
+		}, "[1 2]", false},
+	} {
+		got, r, err := salvage(c.damage(bytes.Clone(file)))
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if !bytes.Equal(got, c.want()) || fmt.Sprint(r.Parts) != c.parts || r.Complete() != c.complete || r.Size != int64(len(got)) {
+			t.Errorf("%s: %d bytes, parts %v, complete %v, gaps %+v", c.name, len(got), r.Parts, r.Complete(), r.Gaps)
+		}
+	}
+	if got, _, err := salvage(content(1, 100000)); err == nil {
+		t.Errorf("%d bytes were salvaged of noise", len(got))
+	}
+	other, _, err := vault.Create(t.Context(), vaultstest.Hasher(t), vault.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring := &jobs.Keyring{Vault: other}
+	if _, err := jobs.Salvage(bytes.NewReader(file), int64(len(file)), ring.VaultID(), ring, io.Discard); err == nil {
+		t.Error("another vault's key salvaged something")
+	}
+}
+
+func TestParseCustomerKey(t *testing.T) {
+	raw := bytes.Repeat([]byte{7}, 32)
+	for _, text := range []string{string(raw), strings.Repeat("07", 32), "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="} {
+		if k, err := jobs.ParseCustomerKey([]byte(text)); err != nil || !bytes.Equal(k.Reveal()[:], raw) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for _, text := range []string{"", "x", strings.Repeat("zz", 32), "BwcH"} {
+		if _, err := jobs.ParseCustomerKey([]byte(text)); err == nil || text != "" && strings.Contains(err.Error(), text) && len(text) > 4 {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestFindVaultFile(t *testing.T) {
+	f := fill(t)
+	for _, where := range []string{f.path, f.find("photos", "a"), filepath.Join(f.path, ".sallyport", "vault"), filepath.Join(f.path, ".sallyport", "vault", "0000000001.json")} {
+		if file, err := jobs.FindVaultFile(where); err != nil || file.ID() != f.keyring.Vault.ID() {
+			t.Errorf("%s: %v", where, err)
+		}
+	}
+	if _, err := jobs.FindVaultFile(t.TempDir()); err == nil || !strings.Contains(err.Error(), "--vault-file") {
+		t.Errorf("nowhere: %v", err)
+	}
+}
