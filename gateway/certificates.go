@@ -81,7 +81,7 @@ func (c *certificateFiles) certificate(*tls.ClientHelloInfo) (*tls.Certificate, 
 
 func (c *certificateFiles) reload() {
 	stamp, err := c.stamps()
-	if err == nil && stamp == c.stamp {
+	if stamp == c.stamp {
 		return
 	}
 	if err == nil {
