@@ -20,3 +20,13 @@ func LiveTemps(f *Folder) int {
 }
 
 func driverUpload(id, key string) driver.Upload { return driver.Upload{ID: id, Key: key} }
+
+// Pins returns how many directories are in use, beside those kept for good.
+func Pins(f *Folder) int {
+	f.dirs.mu.Lock()
+	defer f.dirs.mu.Unlock()
+	return len(f.dirs.pins) - 3
+}
+
+// SetWindow bounds how many names of a directory are held.
+func SetWindow(f *Folder, names int) { f.listing.limit = names }
