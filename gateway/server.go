@@ -78,12 +78,12 @@ func (s *Server) Run(ctx context.Context) error {
 	background, stopBackground := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	work.Go(func() { s.maintain(background) })
+	s.ready.Store(true) // the sockets listen already
 	failed := make(chan error, 2)
 	work.Go(func() { failed <- serve(s.s3, s.opts.Socket) })
 	if s.admin != nil {
 		work.Go(func() { failed <- serve(s.admin, s.opts.Admin) })
 	}
-	s.ready.Store(true)
 	var err error
 	select {
 	case <-ctx.Done():
