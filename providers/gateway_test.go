@@ -121,7 +121,7 @@ func TestLimitLetsCopiesThrough(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				defer r.Close() //nolint:errcheck // a test's reader of memory.
+				defer r.Close()
 				if _, err := s.Put(t.Context(), fmt.Sprint("early", i), r, int64(len(long)), nil); err != nil {
 					t.Error(err)
 				}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"sallyport/providers/driver"
@@ -66,8 +67,7 @@ func (o *observation) done(c *Call) {
 	if o.logger == nil || !c.Failed {
 		return
 	}
-	switch c.Kind {
-	case NotFound, PreconditionFailed, InvalidKey, InvalidRange, NoSuchUpload, InvalidPart, TooLarge, Unsupported, Canceled, BadBody:
+	if asked := []Kind{NotFound, PreconditionFailed, InvalidKey, InvalidRange, NoSuchUpload, InvalidPart, TooLarge, Unsupported, Canceled, BadBody}; slices.Contains(asked, c.Kind) {
 		return
 	}
 	o.logger.Warn("backend call failed", slog.Any("call", *c))

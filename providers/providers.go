@@ -12,9 +12,11 @@ package providers
 
 import "sallyport/providers/driver"
 
-// What a Store takes and returns is the contract's own vocabulary; package driver describes each.
+// Error is the only error type that leaves a Store.
+type Error = driver.Error
+
+// Kind and the rest of what a Store takes and returns are the contract's own: package driver describes each.
 type (
-	Error              = driver.Error
 	Kind               = driver.Kind
 	Capabilities       = driver.Capabilities
 	Info               = driver.Info

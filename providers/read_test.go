@@ -79,7 +79,7 @@ func TestReadGivesUp(t *testing.T) {
 				if !bytes.Equal(got, someBytes[:c.got]) {
 					t.Errorf("%d bytes, want the first %d", len(got), c.got)
 				}
-				if _, again := r.Read(make([]byte, 1)); again == nil || again == io.EOF { //nolint:errorlint // a bare io.EOF would be a clean end.
+				if _, again := r.Read(make([]byte, 1)); again == nil || again == io.EOF {
 					t.Errorf("read again: %v", again)
 				}
 				if err := r.Close(); err != nil {

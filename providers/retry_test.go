@@ -69,7 +69,7 @@ func (b *bench) ops() []string {
 func wantKind(t *testing.T, err error, kind driver.Kind) {
 	t.Helper()
 	e, ok := errors.AsType[*driver.Error](err)
-	if !ok || error(e) != err || e.Kind != kind || e.Provider != "test" {
+	if !ok || error(e) != err || e.Kind != kind || e.Provider != "test" { //nolint:errorlint // only the outermost error is the Store's own.
 		t.Fatalf("error %v, want one of test's own and %v", err, kind)
 	}
 }

@@ -118,7 +118,7 @@ func (b *resumingReader) stop(err error) error {
 
 func (b *resumingReader) closeBody() {
 	if b.body != nil {
-		b.body.Close() //nolint:errcheck // the failure that led here is the one that counts.
+		_ = b.body.Close() // the failure that led here is the one that counts
 		b.body = nil
 	}
 }

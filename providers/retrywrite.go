@@ -89,7 +89,7 @@ func (r *retry) lookForPut(ctx context.Context, key string, src *source, size in
 	if err != nil {
 		return nil, unclear
 	}
-	defer stored.Close() //nolint:errcheck // what was compared is compared.
+	defer stored.Close()
 	if same, err := src.equal(stored, size); err != nil || !same {
 		return nil, unclear
 	}
@@ -118,6 +118,7 @@ func (r *retry) Delete(ctx context.Context, key string, opts *DeleteOptions) err
 				return nil
 			case unclear:
 				return err
+			case untouched:
 			}
 		}
 		if err := tries.again(ctx, err); err != nil {

@@ -217,7 +217,7 @@ func (j *splitPut) recognise(ctx context.Context) *Info {
 	if err != nil {
 		return nil
 	}
-	defer stored.Close() //nolint:errcheck // what was compared is compared.
+	defer stored.Close()
 	own := source{data: j.tail}
 	if same, err := own.equal(stored, int64(len(j.tail))); err != nil || !same {
 		return nil

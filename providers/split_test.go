@@ -75,7 +75,9 @@ func TestSplitPutSendsParts(t *testing.T) {
 func TestSplitPutHidesPassingFailures(t *testing.T) {
 	for n := 1; n <= 5; n++ {
 		for _, f := range []faulty.Fault{
-			{Kind: driver.Unavailable}, {Mode: faulty.MidBody, Kind: driver.Unavailable, Bytes: 500}, {Mode: faulty.MidBody, Kind: driver.UnknownOutcome, Bytes: splitPart},
+			{Kind: driver.Unavailable},
+			{Mode: faulty.MidBody, Kind: driver.Unavailable, Bytes: 500},
+			{Mode: faulty.MidBody, Kind: driver.UnknownOutcome, Bytes: splitPart},
 			{Mode: faulty.After, Kind: driver.UnknownOutcome},
 		} {
 			synctest.Test(t, func(t *testing.T) {
@@ -209,7 +211,9 @@ func TestSplitPutOfUnknownOutcome(t *testing.T) {
 		another string // written right after Complete
 		ok      bool
 	}{
-		{"happened", faulty.After, "", true}, {"did not", faulty.Before, "", true}, {"overwritten", faulty.After, "another", false},
+		{"happened", faulty.After, "", true},
+		{"did not", faulty.Before, "", true},
+		{"overwritten", faulty.After, "another", false},
 		{"overwritten by as many bytes", faulty.After, strings.Repeat("x", len(long)), false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -59,7 +59,7 @@ func (b *Body) Read(p []byte) (int, error) {
 	b.read += int64(n)
 	b.remaining -= int64(n)
 	if b.remaining == 0 {
-		if err == io.EOF { //nolint:errorlint // io.Reader promises the bare value.
+		if err == io.EOF {
 			b.ended = true
 		} else if err != nil {
 			return 0, b.fail(err)
@@ -75,7 +75,7 @@ func (b *Body) Read(p []byte) (int, error) {
 	if err == nil && b.idle >= maxIdleReads {
 		err = io.ErrNoProgress
 	}
-	if err == io.EOF { //nolint:errorlint // io.Reader promises the bare value.
+	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
@@ -111,7 +111,7 @@ func (b *Body) probe() error {
 			b.read++
 			return ErrBodyLong
 		}
-		if err == io.EOF { //nolint:errorlint // io.Reader promises the bare value.
+		if err == io.EOF {
 			b.ended = true
 			return nil
 		}

@@ -123,7 +123,7 @@ func runFault(t *testing.T, sc *scenario, decorate func(driver.Driver) driver.Dr
 	if errors.Is(err, errWrong) {
 		tell(err)
 	}
-	if e, ok := errors.AsType[*driver.Error](err); err != nil && (!ok || error(e) != err) {
+	if e, ok := errors.AsType[*driver.Error](err); err != nil && (!ok || error(e) != err) { //nolint:errorlint // only the outermost error is the decorator's own.
 		tell("an error that is no *driver.Error")
 	}
 	if sc.is != nil {
@@ -253,7 +253,7 @@ func deleteScenario(name, settles string, opts func(*world) driver.DeleteOptions
 
 func getScenario(opts driver.GetOptions) scenario {
 	return scenario{name: fmt.Sprintf("Get%+v", opts), heals: true, run: func(ctx context.Context, w *world) error {
-		want, ok := oldBytes, true
+		want := oldBytes
 		switch {
 		case opts.Suffix > 0:
 			want = want[len(want)-int(min(opts.Suffix, int64(len(want)))):]
@@ -263,7 +263,7 @@ func getScenario(opts driver.GetOptions) scenario {
 			want = want[opts.Offset:]
 		}
 		got, info, err := get(ctx, w.d, "k", opts)
-		ok = bytes.HasPrefix(want, got) && (err != nil || len(got) == len(want)) && (info == nil || info.ETag == w.old.ETag && info.Size == w.old.Size)
+		ok := bytes.HasPrefix(want, got) && (err != nil || len(got) == len(want)) && (info == nil || info.ETag == w.old.ETag && info.Size == w.old.Size)
 		if !ok {
 			return fmt.Errorf("%w: %d of %d bytes, %+v, %w", errWrong, len(got), len(want), info, err)
 		}

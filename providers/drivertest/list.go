@@ -87,11 +87,17 @@ func testList(t *testing.T, h *Harness) {
 			n    int
 			more bool
 		}{
-			{driver.ListOptions{Limit: 3}, 3, true}, {driver.ListOptions{Limit: 4}, 4, false}, {driver.ListOptions{Limit: 5}, 4, false},
-			{driver.ListOptions{Limit: 1000}, 4, false}, {driver.ListOptions{}, 4, false},
-			{driver.ListOptions{Delimiter: "/", Limit: 2}, 2, true}, {driver.ListOptions{Delimiter: "/", Limit: 3}, 3, false},
-			{driver.ListOptions{After: "c/1", Limit: 1}, 1, false}, {driver.ListOptions{After: "c/2", Limit: 1}, 0, false},
-			{driver.ListOptions{After: "b", Delimiter: "/", Limit: 1}, 1, false}, {driver.ListOptions{After: "c/", Delimiter: "/", Limit: 1}, 0, false},
+			{driver.ListOptions{Limit: 3}, 3, true},
+			{driver.ListOptions{Limit: 4}, 4, false},
+			{driver.ListOptions{Limit: 5}, 4, false},
+			{driver.ListOptions{Limit: 1000}, 4, false},
+			{driver.ListOptions{}, 4, false},
+			{driver.ListOptions{Delimiter: "/", Limit: 2}, 2, true},
+			{driver.ListOptions{Delimiter: "/", Limit: 3}, 3, false},
+			{driver.ListOptions{After: "c/1", Limit: 1}, 1, false},
+			{driver.ListOptions{After: "c/2", Limit: 1}, 0, false},
+			{driver.ListOptions{After: "b", Delimiter: "/", Limit: 1}, 1, false},
+			{driver.ListOptions{After: "c/", Delimiter: "/", Limit: 1}, 0, false},
 			{driver.ListOptions{Prefix: "b", Limit: 1}, 1, false},
 		} {
 			page, err := d.List(t.Context(), &c.opts)

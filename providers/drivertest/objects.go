@@ -172,7 +172,7 @@ func testRanges(t *testing.T, h *Harness) {
 			wantNil(t, "read a little", err)
 			wantNil(t, "Close", r.Close())
 			_ = r.Close()
-			if n, err := r.Read(make([]byte, 10)); n != 0 || err == nil || err == io.EOF { //nolint:errorlint // a bare io.EOF would be a clean end.
+			if n, err := r.Read(make([]byte, 10)); n != 0 || err == nil || err == io.EOF {
 				t.Fatalf("Read after Close gave %d, %v", n, err)
 			}
 		}

@@ -269,9 +269,14 @@ func testCopyPart(t *testing.T, h *Harness) {
 		ifMatch     string
 		want        driver.Kind
 	}{
-		{"src", 0, 10, src.ETag + "x", driver.PreconditionFailed}, {"absent", 0, 10, "", driver.NotFound}, {"absent", 0, 10, "x", driver.NotFound},
-		{"src", src.Size, 1, "", driver.InvalidRange}, {"src", 0, src.Size + 1, "", driver.InvalidRange}, {"src", 1, src.Size, src.ETag, driver.InvalidRange},
-		{"a\x00b", 0, 1, "", driver.InvalidKey}, {"src", 1<<63 - 1, 1<<63 - 1, "", driver.InvalidRange},
+		{"src", 0, 10, src.ETag + "x", driver.PreconditionFailed},
+		{"absent", 0, 10, "", driver.NotFound},
+		{"absent", 0, 10, "x", driver.NotFound},
+		{"src", src.Size, 1, "", driver.InvalidRange},
+		{"src", 0, src.Size + 1, "", driver.InvalidRange},
+		{"src", 1, src.Size, src.ETag, driver.InvalidRange},
+		{"a\x00b", 0, 1, "", driver.InvalidKey},
+		{"src", 1<<63 - 1, 1<<63 - 1, "", driver.InvalidRange},
 	} {
 		_, err := copyPart(2, c.src, c.off, c.length, c.ifMatch)
 		wantKind(t, fmt.Sprintf("CopyPart %+v", c), err, c.want)

@@ -313,7 +313,7 @@ func readBody(ctx context.Context, op, key string, body io.Reader, size int64) (
 
 func randomID() string {
 	var b [16]byte
-	rand.Read(b[:]) //nolint:errcheck // crypto/rand.Read never fails.
+	rand.Read(b[:])
 	return hex.EncodeToString(b[:])
 }
 
