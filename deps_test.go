@@ -33,7 +33,8 @@ var layers = []layer{
 	{[]string{"sallyport/gateway/auth"}, "principals know no S3 wire"},
 	{[]string{"sallyport/gateway/objects"}, "operations on ciphertext know no HTTP"},
 	{[]string{"sallyport/gateway/vaults"}, "vaults know no operations"},
-	{[]string{"sallyport/gateway/listing", "sallyport/gateway/multipart", "sallyport/gateway/cache", "sallyport/gateway/checksum"}, "logic without I/O of its own"},
+	{[]string{"sallyport/gateway/listing", "sallyport/gateway/multipart", "sallyport/gateway/cache"}, "logic without I/O of its own"},
+	{[]string{"sallyport/gateway/checksum"}, "digests know nothing of us"},
 	{[]string{"sallyport/providers"}, "the portable store knows no encryption"},
 	{[]string{"sallyport/providers/local", "sallyport/providers/mem", "sallyport/providers/faulty", "sallyport/providers/drivertest"}, "drivers know only the contract"},
 	{[]string{"sallyport/providers/driver"}, "the contract knows no driver"},
@@ -221,7 +222,7 @@ func TestNoInitAndNoMutablePackageState(t *testing.T) {
 					if d.Tok == token.VAR {
 						for _, s := range d.Specs {
 							for _, n := range s.(*ast.ValueSpec).Names {
-								declared[n.Name] = true
+								declared[n.Name] = n.Name != "_"
 							}
 						}
 					}

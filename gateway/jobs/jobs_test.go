@@ -298,7 +298,7 @@ func TestRecoverNamesWhatIsDamaged(t *testing.T) {
 	}
 	err = filepath.WalkDir(to, func(p string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
-			if b, _ := os.ReadFile(p); bytes.Contains(b, content(10, 3 << 20)[:64]) {
+			if b, _ := os.ReadFile(p); bytes.Contains(b, content(10, 3<<20)[:64]) {
 				t.Errorf("%s holds bytes of the damaged object", p)
 			}
 		}
