@@ -1,0 +1,217 @@
+package objects
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"testing"
+
+	"sallyport/crypto/chunked"
+	"sallyport/crypto/object"
+)
+
+// refused is what may become of an altered file.
+func refused() []Kind {
+	return []Kind{Foreign, Damaged, Misplaced, CustomerKeyRequired, CustomerKeyWrong, CustomerKeyUnwanted}
+}
+
+// mustRefuse reads an altered object whole: it must fail, and what was released before must be the content.
+func mustRefuse(t *testing.T, w *world, what, key string, customer *CustomerKey, plain []byte) {
+	t.Helper()
+	out, err := w.Get(t.Context(), &GetInput{Bucket: bucketName, Key: key, CustomerKey: customer})
+	if err == nil {
+		var got []byte
+		got, err = io.ReadAll(out.Body)
+		if closeErr := out.Body.Close(); closeErr != nil {
+			t.Errorf("%s: close: %v", what, closeErr)
+		}
+		if err == nil {
+			t.Fatalf("%s: accepted", what)
+		}
+		if !bytes.HasPrefix(plain, got) || len(got) == len(plain) {
+			t.Fatalf("%s: %d bytes were released that are not the content", what, len(got))
+		}
+	}
+	if !slices.Contains(refused(), kindOf(err)) {
+		t.Fatalf("%s: kind %d: %v", what, kindOf(err), err)
+	}
+}
+
+// TestAlteredFiles flips a bit in every byte of files of up to 10,000 bytes, and in every 97th byte and all of tail, table and headers of larger ones.
+func TestAlteredFiles(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	count := 0
+	for _, customer := range []*CustomerKey{nil, customerKey(t, 1)} {
+		for _, n := range []int{0, 1, 5000, 16384, 150_000} {
+			key := fmt.Sprint(n)
+			plain := content(1, n)
+			w.put(key, plain, withKey(customer))
+			sound := w.stored(key)
+			stride := 1
+			if n > 10_000 || testing.Short() {
+				stride = 97
+			}
+			for i := 0; i < len(sound); i++ {
+				if stride > 1 && i%stride != 0 && i >= 200 && i < len(sound)-object.TailSize-100 {
+					continue
+				}
+				altered := slices.Clone(sound)
+				altered[i] ^= 1 << (i % 8)
+				w.plant(key, altered)
+				mustRefuse(t, w, fmt.Sprintf("%d bytes, bit flipped at %d of %d", n, i, len(sound)), key, customer, plain)
+				count++
+			}
+			for _, cut := range []int{0, 1, 55, 56, 111, 112, 113, len(sound) / 2, len(sound) - object.TailSize, len(sound) - 16, len(sound) - 1} {
+				for what, altered := range map[string][]byte{
+					"cut to":          sound[:cut],
+					"begins at":       sound[len(sound)-cut:],
+					"extended at":     slices.Concat(sound[:cut], []byte{0}, sound[cut:]),
+					"byte dropped at": slices.Delete(slices.Clone(sound), cut, cut+1),
+					"block zeroed at": slices.Concat(sound[:cut], make([]byte, 16), sound[min(len(sound), cut+16):]),
+				} {
+					if bytes.Equal(altered, sound) {
+						continue
+					}
+					w.plant(key, altered)
+					mustRefuse(t, w, fmt.Sprintf("%d bytes, %s %d", n, what, cut), key, customer, plain)
+					count++
+				}
+			}
+			w.plant(key, sound)
+			if got, _, err := w.get(&GetInput{Key: key, CustomerKey: customer}); err != nil || !bytes.Equal(got, plain) {
+				t.Fatalf("the sound file is refused: %v", err)
+			}
+		}
+	}
+	t.Logf("%d altered files refused", count)
+}
+
+// TestAlteredRanges reads ranges of altered files: they give the content or nothing.
+func TestAlteredRanges(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	const n = 150_000
+	plain := content(2, n)
+	w.put("k", plain)
+	sound := w.stored("k")
+	for i := 0; i < len(sound); i += 1009 {
+		altered := slices.Clone(sound)
+		altered[i] ^= 0x80
+		w.plant("k", altered)
+		for _, r := range []RangeSpec{{First: 0, Last: 0}, {First: 16383, Last: 16384}, {First: 70_000, Last: 120_000}, {HasSuffix: true, Suffix: 1}} {
+			off, length, _ := r.within(n)
+			got, _, err := w.get(&GetInput{Key: "k", Range: &r})
+			if !bytes.HasPrefix(plain[off:off+length], got) || err == nil && int64(len(got)) != length {
+				t.Fatalf("altered at %d, range %+v: %d bytes that are not the content, %v", i, r, len(got), err)
+			}
+			if err != nil && kindOf(err) != Damaged && kindOf(err) != Foreign {
+				t.Fatalf("altered at %d, range %+v: %v", i, r, err)
+			}
+		}
+	}
+}
+
+// TestSwappedFiles puts intact pieces where they do not belong.
+func TestSwappedFiles(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	customer := customerKey(t, 1)
+	for _, n := range []int{0, 1000, 16384, 150_000} {
+		plain := content(1, n)
+		w.put("a", plain)
+		w.put("b", content(2, n))
+		w.put("c", plain, withKey(customer))
+		a, b, c := w.stored("a"), w.stored("b"), w.stored("c")
+		w.put("a", plain)
+		other := w.stored("a") // the same content and name, sealed again
+		body := len(a) - object.TailSize
+		for what, altered := range map[string][]byte{
+			"another object":                       b,
+			"another object's tail":                slices.Concat(a[:body], b[body:]),
+			"another object's body":                slices.Concat(b[:body], a[body:]),
+			"a customer's object":                  c,
+			"a customer's tail":                    slices.Concat(a[:body], c[body:]),
+			"the tail of another attempt":          slices.Concat(a[:body], other[body:]),
+			"the body of another attempt":          slices.Concat(other[:body], a[body:]),
+			"the first chunk of another attempt":   slices.Concat(other[:112+16], a[112+16:]),
+			"twice":                                slices.Concat(a, a),
+			"tail twice":                           slices.Concat(a, a[body:]),
+			"all zeros":                            make([]byte, len(a)),
+			"plaintext in the place of ciphertext": slices.Concat(plain, make([]byte, len(a)-n)),
+		} {
+			w.plant("a", altered)
+			mustRefuse(t, w, fmt.Sprintf("%d bytes, %s", n, what), "a", nil, plain)
+		}
+		if n > 2*chunked.ChunkSize {
+			swapped := slices.Clone(a)
+			copy(swapped[112:], a[112+chunked.SealedChunk:112+2*chunked.SealedChunk])
+			copy(swapped[112+chunked.SealedChunk:], a[112:112+chunked.SealedChunk])
+			w.plant("a", swapped)
+			mustRefuse(t, w, "chunks swapped", "a", nil, plain)
+		}
+		w.plant("a", b)
+		_, err := w.Head(t.Context(), &GetInput{Bucket: bucketName, Key: "a"})
+		wantKind(t, "another object's HEAD", err, Misplaced)
+		if e, ok := errors.AsType[*Error](err); ok && !bytes.Contains([]byte(e.Message), []byte(`"b"`)) {
+			t.Errorf("the message does not say where it belongs: %s", e.Message)
+		}
+	}
+}
+
+// TestAlteredObjectOfSeveralParts alters frames, padding, table and tail of a multipart object, and exchanges them with those of another.
+func TestAlteredObjectOfSeveralParts(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	a, b := content(1, 5<<20), content(2, 10)
+	plain := slices.Concat(a, b)
+	w.plantParts("k", nil, part{1, a}, part{2, b})
+	sound := w.stored("k")
+	w.plantParts("k", nil, part{1, a}, part{2, b})
+	other := w.stored("k")
+	second := int(object.FrameSize(int64(len(a))))
+	table := len(sound) - object.TailSize - int(object.TableSize(2))
+	pad := second + int(object.FrameSize(int64(len(b))))
+	tail := len(sound) - object.TailSize
+	alter := func(what string, altered []byte) {
+		t.Helper()
+		w.plant("k", altered)
+		mustRefuse(t, w, what, "k", nil, plain)
+	}
+	for _, i := range []int{0, 20, 60, 112, second - 1, second, second + 111, second + 112, pad - 1, pad, table - 1, table, table + 60, tail - 1, tail, tail + 64, len(sound) - 1} {
+		altered := slices.Clone(sound)
+		altered[i] ^= 4
+		alter(fmt.Sprint("bit flipped at ", i), altered)
+	}
+	for what, at := range map[string][2]int{"first frame": {0, second}, "second frame": {second, pad}, "table": {table, tail}, "tail": {tail, len(sound)}, "frames": {0, pad}} {
+		alter("another upload's "+what, slices.Concat(sound[:at[0]], other[at[0]:at[1]], sound[at[1]:]))
+	}
+	_, _, err := w.get(&GetInput{Key: "k", PartNumber: 2})
+	wantKind(t, "part of an altered object", err, Damaged)
+}
+
+func TestForeignFiles(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	theirs := newWorld(t, worldOptions{})
+	theirs.put("k", []byte("another vault's"))
+	w.put("cut", content(1, 100_000))
+	for what, tc := range map[string]struct {
+		file []byte
+		want Kind
+	}{
+		"empty file":          {nil, Foreign},
+		"text":                {[]byte("hello"), Foreign},
+		"text of a tail":      {make([]byte, object.TailSize), Foreign},
+		"text of our size":    {make([]byte, 4096), Foreign},
+		"another vault's":     {theirs.stored("k"), Foreign},
+		"ours without a tail": {w.stored("cut")[:50_000], Damaged},
+	} {
+		w.plant("k", tc.file)
+		_, _, err := w.get(&GetInput{Key: "k"})
+		wantKind(t, what, err, tc.want)
+		wantKind(t, "HEAD "+what, second(w.Head(t.Context(), &GetInput{Bucket: bucketName, Key: "k"})), tc.want)
+	}
+	// A foreign file can be replaced and removed: otherwise nobody could clean up through the gateway.
+	w.put("k", []byte("ours"))
+	if got := w.mustGet("k"); string(got) != "ours" {
+		t.Errorf("%q", got)
+	}
+}
