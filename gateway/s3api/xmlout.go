@@ -75,8 +75,10 @@ func (d *document) boolean(name string, v bool) { d.text(name, strconv.FormatBoo
 
 func (d *document) time(name string, t time.Time) { d.text(name, isoTime(t)) }
 
-// isoTime is how S3 writes times in XML. The gateway knows whole seconds only, so the fraction is always zero, as S3's is.
-func isoTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+// isoTime is how S3 writes times in XML: in whole seconds, as in headers, with a fraction of zeros.
+func isoTime(t time.Time) string {
+	return t.UTC().Truncate(time.Second).Format("2006-01-02T15:04:05.000Z")
+}
 
 func (d *document) etag(value string) { d.text("ETag", quoteETag(value)) }
 
