@@ -105,7 +105,7 @@ func TestParseRefuses(t *testing.T) {
 		"escape twice": replace(`"gen":1`, `"gen":1,"\u0067en":1`),
 		"case":         replace(`"gen":1`, `"Gen":1`),
 		"missing":      replace(`"gen":1,`, ""), "null": replace(`"gen":1`, `"gen":null`), "text number": replace(`"gen":1`, `"gen":"1"`),
-		"zero": replace(`"gen":1`, `"gen":0`), "negative": replace(`"gen":1`, `"gen":-1`), "fraction": replace(`"gen":1`, `"gen":1.0`), "exponent": replace(`"gen":1`, `"gen":1e0`),
+		"zero": replace(`"gen":1`, `"gen":0`), "leading zero": replace(`"gen":1`, `"gen":01`), "plus": replace(`"gen":1`, `"gen":+1`), "negative": replace(`"gen":1`, `"gen":-1`), "fraction": replace(`"gen":1`, `"gen":1.0`), "exponent": replace(`"gen":1`, `"gen":1e0`),
 		"above": replace(`"gen":1`, `"gen":10000000000`), "huge": replace(`"gen":1`, `"gen":99999999999999999999999`), "bool": replace(`"gen":1`, `"gen":true`),
 		"epoch zero": replace(`"epoch":1`, `"epoch":0`), "epoch above": replace(`"epoch":1`, `"epoch":4294967296`),
 		"format zero": replace(`"fmt":1`, `"fmt":0`), "key_max": replace(`"key_max":900`, `"key_max":63`),

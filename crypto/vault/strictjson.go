@@ -82,14 +82,10 @@ func (o *object) take(name string) (json.RawMessage, bool) {
 	return raw, true
 }
 
-// unsigned reads an integer without sign, exponent, fraction or leading zero.
+// unsigned reads an integer without sign, exponent or fraction; JSON itself knows no leading zero.
 func (o *object) unsigned(name string, least, most uint64) uint64 {
 	raw, ok := o.take(name)
 	if !ok {
-		return 0
-	}
-	if len(raw) > 1 && raw[0] == '0' {
-		o.failField(name, "not an integer")
 		return 0
 	}
 	value, err := strconv.ParseUint(string(raw), 10, 64)
