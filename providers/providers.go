@@ -15,25 +15,42 @@ import "sallyport/providers/driver"
 // Error is the only error type that leaves a Store.
 type Error = driver.Error
 
-// Kind and the rest of what a Store takes and returns are the contract's own: package driver describes each.
+// What a Store takes and returns is the contract's own vocabulary; package driver says all about it.
 type (
-	Kind               = driver.Kind
-	Capabilities       = driver.Capabilities
-	Info               = driver.Info
-	PutOptions         = driver.PutOptions
-	GetOptions         = driver.GetOptions
-	DeleteOptions      = driver.DeleteOptions
-	ListOptions        = driver.ListOptions
-	Entry              = driver.Entry
-	Page               = driver.Page
-	Uploads            = driver.Uploads
-	Upload             = driver.Upload
-	Part               = driver.Part
-	Note               = driver.Note
+	// Kind classifies an Error.
+	Kind = driver.Kind
+	// Capabilities say what a root can do.
+	Capabilities = driver.Capabilities
+	// Info describes a stored object.
+	Info = driver.Info
+	// PutOptions are the conditions of a write.
+	PutOptions = driver.PutOptions
+	// GetOptions choose what Get reads.
+	GetOptions = driver.GetOptions
+	// DeleteOptions are the conditions of a delete.
+	DeleteOptions = driver.DeleteOptions
+	// ListOptions choose a page of a listing.
+	ListOptions = driver.ListOptions
+	// Entry is an object or a common prefix in a Page.
+	Entry = driver.Entry
+	// Page is one page of a listing.
+	Page = driver.Page
+	// Uploads is the multipart side of a root.
+	Uploads = driver.Uploads
+	// Upload names an upload by id and key.
+	Upload = driver.Upload
+	// Part is one stored part.
+	Part = driver.Part
+	// Note is a small record beside an upload.
+	Note = driver.Note
+	// ListUploadsOptions choose a page of uploads.
 	ListUploadsOptions = driver.ListUploadsOptions
-	OpenUpload         = driver.OpenUpload
-	UploadPage         = driver.UploadPage
-	StaleUpload        = driver.StaleUpload
+	// OpenUpload is an upload in a page.
+	OpenUpload = driver.OpenUpload
+	// UploadPage is one page of open uploads.
+	UploadPage = driver.UploadPage
+	// StaleUpload is what a sweep decides by.
+	StaleUpload = driver.StaleUpload
 )
 
 // The kinds, as package driver describes them.

@@ -131,6 +131,8 @@ type Capabilities struct {
 }
 
 // Info describes a stored object. ETag is the driver's opaque revision: it changes with every write of the key, also with equal bytes.
+// ModTime is the backend's, exact to the second or better; what Put and Complete say of it may be off by a little where the backend
+// does not tell, so who needs it asks Head.
 type Info struct {
 	Key       string
 	Size      int64

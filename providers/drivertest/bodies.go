@@ -106,7 +106,7 @@ func testBodies(t *testing.T, h *Harness) {
 				info, err := d.Put(t.Context(), "k", body, int64(n), &driver.PutOptions{})
 				wantNil(t, "Put, "+name, err)
 				body.reads++
-				wantSameInfo(t, name, wantObject(t, d, "k", data), info)
+				h.wantSameInfo(t, name, wantObject(t, d, "k", data), info)
 			}
 		}
 	})
@@ -130,7 +130,7 @@ func testBodies(t *testing.T, h *Harness) {
 			_, err := d.Put(t.Context(), "k", bytes.NewReader([]byte{1}), 0, &driver.PutOptions{})
 			wantKind(t, "Put of one byte as none", err, driver.BadBody)
 		}
-		wantSameInfo(t, "the old object", wantObject(t, d, "k", old), before)
+		h.wantSameInfo(t, "the old object", wantObject(t, d, "k", old), before)
 		wantAbsent(t, d, "new/key")
 		wantNames(t, "nothing was left", names(t, d, driver.ListOptions{}), []string{"k"})
 		wantNames(t, "no folder was left", names(t, d, driver.ListOptions{Delimiter: "/"}), []string{"k"})
@@ -165,7 +165,7 @@ func testBodies(t *testing.T, h *Harness) {
 				cancel()
 			}
 		}
-		wantSameInfo(t, "the old object", wantObject(t, d, "k", old), before)
+		h.wantSameInfo(t, "the old object", wantObject(t, d, "k", old), before)
 		wantAbsent(t, d, "new/key")
 		wantNames(t, "nothing was left", names(t, d, driver.ListOptions{Delimiter: "/"}), []string{"k"})
 	})

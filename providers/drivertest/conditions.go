@@ -30,7 +30,7 @@ func testConditions(t *testing.T, h *Harness) {
 		d := h.NewDriver(t)
 		opts := driver.PutOptions{IfNoneMatch: true}
 		if !d.Capabilities().PutIfNoneMatch {
-			wantUnsupportedPut(t, d, opts)
+			h.wantUnsupportedPut(t, d, opts)
 			return
 		}
 		info, err := putIf(t.Context(), d, "k", []byte("1"), opts)
@@ -38,7 +38,7 @@ func testConditions(t *testing.T, h *Harness) {
 		wantInfo(t, info, "k", 1)
 		_, err = putIf(t.Context(), d, "k", []byte("2"), opts)
 		wantKind(t, "Put of a key that is there", err, driver.PreconditionFailed)
-		wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("1")), info)
+		h.wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("1")), info)
 		_, err = putIf(t.Context(), d, "k", nil, opts)
 		wantKind(t, "empty Put of a key that is there", err, driver.PreconditionFailed)
 		wantNil(t, "Delete", d.Delete(t.Context(), "k", &driver.DeleteOptions{}))
@@ -55,7 +55,7 @@ func testConditions(t *testing.T, h *Harness) {
 	t.Run("IfMatch", func(t *testing.T) {
 		d := h.NewDriver(t)
 		if !d.Capabilities().PutIfMatch {
-			wantUnsupportedPut(t, d, driver.PutOptions{IfMatch: "x"})
+			h.wantUnsupportedPut(t, d, driver.PutOptions{IfMatch: "x"})
 			return
 		}
 		_, err := putIf(t.Context(), d, "k", []byte("1"), driver.PutOptions{IfMatch: "x"})
@@ -64,10 +64,10 @@ func testConditions(t *testing.T, h *Harness) {
 		first := put(t, d, "k", []byte("1"))
 		_, err = putIf(t.Context(), d, "k", []byte("2"), driver.PutOptions{IfMatch: first.ETag + "x"})
 		wantKind(t, "Put with another ETag", err, driver.PreconditionFailed)
-		wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("1")), first)
+		h.wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("1")), first)
 		second, err := putIf(t.Context(), d, "k", []byte("2"), driver.PutOptions{IfMatch: first.ETag})
 		wantNil(t, "Put with the present ETag", err)
-		wantSameInfo(t, "replaced", wantObject(t, d, "k", []byte("2")), second)
+		h.wantSameInfo(t, "replaced", wantObject(t, d, "k", []byte("2")), second)
 		_, err = putIf(t.Context(), d, "k", []byte("3"), driver.PutOptions{IfMatch: first.ETag})
 		wantKind(t, "Put with an earlier ETag", err, driver.PreconditionFailed)
 		wantNil(t, "Delete", d.Delete(t.Context(), "k", &driver.DeleteOptions{}))
@@ -84,14 +84,14 @@ func testConditions(t *testing.T, h *Harness) {
 		first := put(t, d, "k", []byte("1"))
 		if !d.Capabilities().ConditionalDelete {
 			wantKind(t, "Delete with IfMatch", deleteIf(t.Context(), d, "k", first.ETag), driver.Unsupported)
-			wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("1")), first)
+			h.wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("1")), first)
 			return
 		}
 		wantKind(t, "Delete of an absent key with IfMatch", deleteIf(t.Context(), d, "absent", first.ETag), driver.NotFound)
 		wantKind(t, "Delete with another ETag", deleteIf(t.Context(), d, "k", first.ETag+"x"), driver.PreconditionFailed)
 		second := put(t, d, "k", []byte("2"))
 		wantKind(t, "Delete with an earlier ETag", deleteIf(t.Context(), d, "k", first.ETag), driver.PreconditionFailed)
-		wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("2")), second)
+		h.wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("2")), second)
 		wantNil(t, "Delete with the present ETag", deleteIf(t.Context(), d, "k", second.ETag))
 		wantAbsent(t, d, "k")
 		wantKind(t, "Delete again", deleteIf(t.Context(), d, "k", second.ETag), driver.NotFound)
@@ -109,7 +109,7 @@ func testConditions(t *testing.T, h *Harness) {
 				wantKind(t, fmt.Sprintf("Put %+v, body %s", opts, bad.name), err, driver.BadBody)
 			}
 		}
-		wantSameInfo(t, "the old object", wantObject(t, d, "k", []byte("old")), old)
+		h.wantSameInfo(t, "the old object", wantObject(t, d, "k", []byte("old")), old)
 		wantNames(t, "nothing else", names(t, d, driver.ListOptions{}), []string{"k"})
 	})
 }
@@ -126,7 +126,7 @@ func possibleConditions(caps driver.Capabilities, etag string) []driver.PutOptio
 	return all
 }
 
-func wantUnsupportedPut(t *testing.T, d driver.Driver, opts driver.PutOptions) {
+func (h *Harness) wantUnsupportedPut(t *testing.T, d driver.Driver, opts driver.PutOptions) {
 	t.Helper()
 	old := put(t, d, "k", []byte("old"))
 	for _, key := range []string{"k", "absent"} {
@@ -134,7 +134,7 @@ func wantUnsupportedPut(t *testing.T, d driver.Driver, opts driver.PutOptions) {
 		_, err := d.Put(t.Context(), key, body, 3, &opts)
 		wantKind(t, "Put with a condition the backend lacks", err, driver.Unsupported)
 	}
-	wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("old")), old)
+	h.wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("old")), old)
 	wantAbsent(t, d, "absent")
 }
 
@@ -207,7 +207,7 @@ func testRaces(t *testing.T, h *Harness) {
 				return err
 			}, driver.PreconditionFailed))
 			old = wantObject(t, d, "k", pattern(uint64(winner), 5000+winner))
-			wantSameInfo(t, "the winner's Info", infos[winner], old)
+			h.wantSameInfo(t, "the winner's Info", infos[winner], old)
 		}
 	})
 	t.Run("Delete", func(t *testing.T) {
@@ -288,7 +288,7 @@ func testRaces(t *testing.T, h *Harness) {
 			now, err := d.Head(t.Context(), "k")
 			wantNil(t, "Head", err)
 			last := int(now.Size) - 9000
-			wantSameInfo(t, "the last write", wantObject(t, d, "k", pattern(uint64(last), 9000+last)), infos[last])
+			h.wantSameInfo(t, "the last write", wantObject(t, d, "k", pattern(uint64(last), 9000+last)), infos[last])
 		}
 	})
 }

@@ -133,6 +133,6 @@ func testKeys(t *testing.T, h *Harness) {
 			t.Fatalf("refused keys left uploads %+v", stale)
 		}
 		wantNames(t, "refused keys change nothing", names(t, d, driver.ListOptions{}), []string{"k"})
-		wantSameInfo(t, "the object beside them", wantObject(t, d, "k", []byte("x")), src)
+		h.wantSameInfo(t, "the object beside them", wantObject(t, d, "k", []byte("x")), src)
 	})
 }

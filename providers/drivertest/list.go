@@ -120,7 +120,7 @@ func testList(t *testing.T, h *Harness) {
 		}
 		for i := range page.Entries {
 			e := &page.Entries[i]
-			wantSameInfo(t, "listed "+e.Key, &e.Info, want[e.Key])
+			h.wantSameInfo(t, "listed "+e.Key, &e.Info, want[e.Key])
 		}
 	})
 	t.Run("Thousand", func(t *testing.T) {

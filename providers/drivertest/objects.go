@@ -16,7 +16,10 @@ func testObjects(t *testing.T, h *Harness) {
 			key := fmt.Sprintf("sizes/%d", n)
 			data := pattern(uint64(n), n)
 			info := put(t, d, key, data)
-			wantSameInfo(t, "Get after Put", wantObject(t, d, key, data), info)
+			h.wantSameInfo(t, "Get after Put", wantObject(t, d, key, data), info)
+			head, err := d.Head(t.Context(), key)
+			wantNil(t, "Head", err)
+			h.wantSameInfo(t, "Head after Put", head, info)
 		}
 	})
 	t.Run("Absent", func(t *testing.T) {
@@ -46,7 +49,7 @@ func testObjects(t *testing.T, h *Harness) {
 		}
 		for i, data := range bodies {
 			info := put(t, d, "k", data)
-			wantSameInfo(t, "replaced", wantObject(t, d, "k", data), info)
+			h.wantSameInfo(t, "replaced", wantObject(t, d, "k", data), info)
 			if seen[info.ETag] && (i > 4 || !h.HashETags) {
 				t.Fatalf("write %d has the ETag %q of an earlier one", i, info.ETag)
 			}
@@ -134,7 +137,7 @@ func testRanges(t *testing.T, h *Harness) {
 	for _, c := range good {
 		got, gotInfo, err := get(t.Context(), d, "k", c.opts)
 		wantNil(t, fmt.Sprintf("Get %+v", c.opts), err)
-		wantSameInfo(t, fmt.Sprintf("Get %+v", c.opts), gotInfo, info)
+		h.wantSameInfo(t, fmt.Sprintf("Get %+v", c.opts), gotInfo, info)
 		if !bytes.Equal(got, data[c.from:c.to]) {
 			t.Fatalf("Get %+v: %d bytes that are not [%d:%d]", c.opts, len(got), c.from, c.to)
 		}

@@ -28,7 +28,7 @@ func testRevisions(t *testing.T, h *Harness) {
 				before := put(t, d, "k", old)
 				r, info, err := d.Get(t.Context(), "k", &opts)
 				wantNil(t, "Get", err)
-				wantSameInfo(t, "opened", info, before)
+				h.wantSameInfo(t, "opened", info, before)
 				start := make([]byte, 10)
 				_, err = io.ReadFull(r, start)
 				wantNil(t, "read a little", err)

@@ -165,12 +165,12 @@ func testUploadConditions(t *testing.T, h *Harness) {
 		_, err := complete(t, d, up, opts, part)
 		if !d.Capabilities().CompleteIfNoneMatch {
 			wantKind(t, "Complete with IfNoneMatch", err, driver.Unsupported)
-			wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("old")), old)
+			h.wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("old")), old)
 			wantParts(t, d, up, part)
 			return
 		}
 		wantKind(t, "Complete with IfNoneMatch of a key that is there", err, driver.PreconditionFailed)
-		wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("old")), old)
+		h.wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("old")), old)
 		wantParts(t, d, up, part)
 		wantNil(t, "Delete", d.Delete(t.Context(), "k", &driver.DeleteOptions{}))
 		_, err = complete(t, d, up, opts, part)
@@ -185,13 +185,13 @@ func testUploadConditions(t *testing.T, h *Harness) {
 		if !d.Capabilities().CompleteIfMatch {
 			_, err := complete(t, d, up, driver.PutOptions{IfMatch: old.ETag}, part)
 			wantKind(t, "Complete with IfMatch", err, driver.Unsupported)
-			wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("old")), old)
+			h.wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("old")), old)
 			wantParts(t, d, up, part)
 			return
 		}
 		_, err := complete(t, d, up, driver.PutOptions{IfMatch: old.ETag + "x"}, part)
 		wantKind(t, "Complete with another ETag", err, driver.PreconditionFailed)
-		wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("old")), old)
+		h.wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("old")), old)
 		wantNil(t, "Delete", d.Delete(t.Context(), "k", &driver.DeleteOptions{}))
 		_, err = complete(t, d, up, driver.PutOptions{IfMatch: old.ETag}, part)
 		wantKind(t, "Complete with IfMatch of an absent key", err, driver.NotFound)

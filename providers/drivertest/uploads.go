@@ -96,9 +96,9 @@ func testUploads(t *testing.T, h *Harness) {
 			info, err := complete(t, d, up, driver.PutOptions{}, parts[1], parts[2], parts[3])
 			wantNil(t, "Complete", err)
 			whole := bytes.Join([][]byte{pattern(1, size), pattern(2, size), pattern(3, 17)}, nil)
-			wantSameInfo(t, "completed", wantObject(t, d, "dir/whole", whole), info)
+			h.wantSameInfo(t, "completed", wantObject(t, d, "dir/whole", whole), info)
 			wantClosed(t, d, up, parts[1])
-			wantSameInfo(t, "after a second Complete", wantObject(t, d, "dir/whole", whole), info)
+			h.wantSameInfo(t, "after a second Complete", wantObject(t, d, "dir/whole", whole), info)
 		}
 	})
 	t.Run("Numbers", func(t *testing.T) {
@@ -123,7 +123,7 @@ func testUploads(t *testing.T, h *Harness) {
 			up := create(t, d, "k")
 			info, err := complete(t, d, up, driver.PutOptions{}, putPart(t, d, up, 5, data))
 			wantNil(t, "Complete", err)
-			wantSameInfo(t, "completed", wantObject(t, d, "k", data), info)
+			h.wantSameInfo(t, "completed", wantObject(t, d, "k", data), info)
 		}
 	})
 	t.Run("Subset", func(t *testing.T) {
@@ -186,7 +186,7 @@ func testUploads(t *testing.T, h *Harness) {
 			wantKind(t, "Complete with unequal parts", err, driver.InvalidPart)
 			second = putPart(t, d, up, 2, pattern(2, size))
 		}
-		wantSameInfo(t, "the old object", wantObject(t, d, "k", []byte("old")), old)
+		h.wantSameInfo(t, "the old object", wantObject(t, d, "k", []byte("old")), old)
 		_, err := complete(t, d, up, driver.PutOptions{}, first, second)
 		wantNil(t, "Complete after refusals", err)
 		wantObject(t, d, "k", append(pattern(1, size), pattern(2, size)...))

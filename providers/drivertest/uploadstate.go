@@ -247,8 +247,8 @@ func testReopen(t *testing.T, h *Harness) {
 		_, err := d.Put(t.Context(), "d", strings.NewReader("short"), 100, &driver.PutOptions{})
 		wantKind(t, "Put that fails", err, driver.BadBody)
 		d = h.Reopen(t, d)
-		wantSameInfo(t, "reopened", wantObject(t, d, "a/b", pattern(1, 5000)), first)
-		wantSameInfo(t, "reopened", wantObject(t, d, "c", nil), second)
+		h.wantSameInfo(t, "reopened", wantObject(t, d, "a/b", pattern(1, 5000)), first)
+		h.wantSameInfo(t, "reopened", wantObject(t, d, "c", nil), second)
 		wantNames(t, "reopened", names(t, d, driver.ListOptions{}), []string{"a/b", "c"})
 		again := put(t, d, "a/b", pattern(1, 5000))
 		if again.ETag == first.ETag && !h.HashETags {
@@ -280,7 +280,7 @@ func testReopen(t *testing.T, h *Harness) {
 		wantNil(t, "Complete", err)
 		d = h.Reopen(t, d)
 		whole := bytes.Join([][]byte{pattern(1, size), pattern(3, size), []byte("end")}, nil)
-		wantSameInfo(t, "completed", wantObject(t, d, "k", whole), info)
+		h.wantSameInfo(t, "completed", wantObject(t, d, "k", whole), info)
 		wantClosed(t, d, up, first)
 		wantNotes(t, d, up, map[string]string{"0": "note of " + up.ID, "2-0000000000000000": "two"})
 		wantNil(t, "Note after Complete and Reopen", d.Uploads().Note(t.Context(), up, "done", []byte("d")))
@@ -288,7 +288,7 @@ func testReopen(t *testing.T, h *Harness) {
 		d = h.Reopen(t, d)
 		_, _, err = d.Uploads().Read(t.Context(), up)
 		wantKind(t, "Read of an aborted upload", err, driver.NoSuchUpload)
-		wantSameInfo(t, "completed", wantObject(t, d, "k", whole), info)
+		h.wantSameInfo(t, "completed", wantObject(t, d, "k", whole), info)
 	})
 }
 
@@ -312,7 +312,7 @@ func testEnds(t *testing.T, h *Harness) {
 		for name, err := range everyCall(ctx, d, up, part, body) {
 			wantKind(t, name+" with a ctx past its deadline", err, driver.Canceled)
 		}
-		wantSameInfo(t, "the old object", wantObject(t, d, "k", []byte("old")), old)
+		h.wantSameInfo(t, "the old object", wantObject(t, d, "k", []byte("old")), old)
 		wantParts(t, d, up, part)
 		wantNotes(t, d, up, map[string]string{"0": "note of " + up.ID})
 	})
