@@ -89,7 +89,7 @@ func (c *Cache) newView(vault [16]byte, key keys.CacheKey) *View {
 	seal := *key.Reveal()
 	name := [keys.Size]byte(keys.Expand(seal[:], keys.Label("cache-name"), keys.Size))
 	v := &View{cache: c, vault: vault, seal: &seal, name: &name}
-	if c.dir != "" {
+	if c.dir != "" && seal != [keys.Size]byte{} { // a vault that is being locked has cleared its key: nothing is sealed under zeros
 		v.file = newFile(c.dir, vault)
 	}
 	return v

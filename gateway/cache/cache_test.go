@@ -276,6 +276,20 @@ func TestForget(t *testing.T) {
 	scanBatches(bytes.NewReader(before), new([keys.Size]byte), vaultA, func(row) { t.Error("a row is sealed under zeros") })
 }
 
+// TestClearedKey keeps rows in memory only when the vault is being locked meanwhile.
+func TestClearedKey(t *testing.T) {
+	dir, key := t.TempDir(), cacheKey()
+	key.Clear()
+	c := New(&Options{Dir: dir})
+	c.View(vaultA, key).Put("k", "1", etagN(t, 1))
+	if err := c.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+		t.Errorf("%d files were written under a key of zeros, %v", len(entries), err)
+	}
+}
+
 // TestDamage alters, cuts and extends the file at every place: nothing false comes out, and the cache works on.
 func TestDamage(t *testing.T) {
 	dir, key := t.TempDir(), cacheKey()
