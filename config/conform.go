@@ -88,6 +88,7 @@ func kindFound(node *yaml.Node) string {
 		return "a list"
 	case yaml.AliasNode:
 		return "an alias"
+	default:
 	}
 	switch node.ShortTag() {
 	case "!!bool":

@@ -263,8 +263,7 @@ func TestErrorsShowNoValues(t *testing.T) {
 			t.Errorf("%s: no error", text)
 			continue
 		}
-		lines := strings.Split(err.Error(), "\n")
-		for _, line := range lines {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
 			if strings.Contains(line, canary) && !strings.Contains(line, canary+": ") {
 				t.Errorf("%s: the error shows the value: %s", text, line)
 			}

@@ -45,6 +45,7 @@ func walk(node *yaml.Node, path string, visit func(path string, line int, value 
 			visit(at, child.Line, child)
 			walk(child, at, visit)
 		}
+	default: // Values and aliases hold nothing to visit.
 	}
 }
 

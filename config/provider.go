@@ -77,7 +77,8 @@ func flatten(err error) []error {
 	if err == nil {
 		return nil
 	}
-	joined, isJoined := err.(interface{ Unwrap() []error }) //nolint:errorlint // The outermost error is asked whether it is a join; errors.As would look inside.
+	// Only the outermost error is asked whether it is a join; errors.As would look inside and lose what wraps it.
+	joined, isJoined := err.(interface{ Unwrap() []error })
 	if !isJoined {
 		return []error{err}
 	}

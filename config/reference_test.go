@@ -44,7 +44,7 @@ func TestReferenceSchemaIsCurrent(t *testing.T) {
 }
 
 func TestReferenceDescribesEveryField(t *testing.T) {
-	for _, line := range strings.Split(string(config.Reference()), "\n") {
+	for line := range strings.SplitSeq(string(config.Reference()), "\n") {
 		if cells := strings.Split(line, " | "); strings.HasPrefix(line, "| `") && strings.TrimSpace(strings.TrimSuffix(cells[len(cells)-1], "|")) == "" {
 			t.Errorf("no meaning: %s", line)
 		}

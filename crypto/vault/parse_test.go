@@ -35,8 +35,10 @@ func TestFileLooksAsSpecified(t *testing.T) {
 	if len(lines) != 4 || len(lines[1]) != 44 || len(lines[2]) != 44 || lines[3] != "" {
 		t.Fatalf("%d lines", len(lines))
 	}
-	for _, want := range []string{`{"fmt":1,"vault":"` + opened.ID().String() + `","gen":1,"created":1`, `,"suite":1,"names":"plain","etag":"md5","key_max":900,"epoch":1,"keyring":"`,
-		`"slots":[{"id":"`, `"type":"recovery","label":"64-digit key","created":1`, `"kdf":{"alg":"argon2id","v":19,"t":1,"m_kib":19456,"p":1,"salt":"`} {
+	for _, want := range []string{
+		`{"fmt":1,"vault":"` + opened.ID().String() + `","gen":1,"created":1`, `,"suite":1,"names":"plain","etag":"md5","key_max":900,"epoch":1,"keyring":"`,
+		`"slots":[{"id":"`, `"type":"recovery","label":"64-digit key","created":1`, `"kdf":{"alg":"argon2id","v":19,"t":1,"m_kib":19456,"p":1,"salt":"`,
+	} {
 		if !strings.Contains(lines[0], want) {
 			t.Errorf("%s is not in %.400s", want, lines[0])
 		}

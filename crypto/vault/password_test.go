@@ -23,8 +23,13 @@ func TestPasswordsAreNormalised(t *testing.T) {
 
 func TestHasherBounds(t *testing.T) {
 	for _, cost := range []vault.Cost{
-		{}, {Time: 0, MemoryKiB: 19 << 10, Lanes: 1}, {Time: 17, MemoryKiB: 19 << 10, Lanes: 1}, {Time: 1, MemoryKiB: 19<<10 - 1, Lanes: 1},
-		{Time: 1, MemoryKiB: 2<<20 + 1, Lanes: 1}, {Time: 1, MemoryKiB: 19 << 10, Lanes: 0}, {Time: 1, MemoryKiB: 19 << 10, Lanes: 9},
+		{},
+		{Time: 0, MemoryKiB: 19 << 10, Lanes: 1},
+		{Time: 17, MemoryKiB: 19 << 10, Lanes: 1},
+		{Time: 1, MemoryKiB: 19<<10 - 1, Lanes: 1},
+		{Time: 1, MemoryKiB: 2<<20 + 1, Lanes: 1},
+		{Time: 1, MemoryKiB: 19 << 10, Lanes: 0},
+		{Time: 1, MemoryKiB: 19 << 10, Lanes: 9},
 	} {
 		if _, err := vault.NewHasher(cost); err == nil {
 			t.Errorf("%+v was taken", cost)
