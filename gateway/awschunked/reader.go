@@ -12,9 +12,7 @@ import (
 )
 
 const (
-	// maxChunkHeader bounds a chunk header with its line end; the signed form needs 16 + 17 + 64 + 2.
-	maxChunkHeader = 256
-	// bufferSize bounds every line, trailers included.
+	// bufferSize bounds every line. A chunk header is shorter by its grammar: 16 + 17 + 64 + 2 bytes.
 	bufferSize = 4 << 10
 	// maxTrailerBytes bounds all trailer lines together.
 	maxTrailerBytes = 16 << 10
@@ -170,8 +168,8 @@ func (r *Reader) readChunkHeader() error {
 		return err
 	}
 	header, crlf := bytes.CutSuffix(line, []byte("\r\n"))
-	if !crlf || len(line) > maxChunkHeader {
-		return refuse(MalformedChunk, "a chunk header is too long or has no CRLF")
+	if !crlf {
+		return refuse(MalformedChunk, "a chunk header has no CRLF")
 	}
 	digits := header
 	if r.hash != nil {

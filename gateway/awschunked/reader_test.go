@@ -86,6 +86,25 @@ func TestA9SourceErrorsPassThrough(t *testing.T) {
 	})
 }
 
+// A source's error beside data is the verdict even if the source then claims an end, also when reads go past the decoder's buffer.
+func TestA9ErrorBesideDataIsKept(t *testing.T) {
+	broken := errors.New("connection reset")
+	eachMode(t, func(t *testing.T, mode awschunked.Mode) {
+		b := encode(mode, pattern(100000), 60000)
+		r, err := awschunked.NewReader(&dataAndError{data: b.wire()[:50000], err: broken}, b.options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		buffer := make([]byte, 1<<20)
+		for err == nil {
+			_, err = r.Read(buffer)
+		}
+		if !errors.Is(err, broken) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 // dataAndError returns its last bytes together with an error, once, and then claims a clean end.
 type dataAndError struct {
 	data string

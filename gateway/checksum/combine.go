@@ -61,7 +61,8 @@ func Combine(a Algorithm, parts []Part) (Value, error) {
 		return Value{}, invalidValue(a)
 	}
 	field := fieldOf(a)
-	var crc uint64
+	var crc, shift uint64
+	shiftSize := int64(-1) // parts but the last have one size as a rule, and the shift is the dear half
 	for i, p := range parts {
 		if p.Value.algorithm != a || p.Value.Composite() || p.Size < 0 {
 			return Value{}, invalidValue(a)
@@ -71,7 +72,10 @@ func Combine(a Algorithm, parts []Part) (Value, error) {
 			crc = next
 			continue
 		}
-		crc = field.multiply(crc, field.bytesShift(uint64(p.Size))) ^ next
+		if p.Size != shiftSize {
+			shift, shiftSize = field.bytesShift(uint64(p.Size)), p.Size
+		}
+		crc = field.multiply(crc, shift) ^ next
 	}
 	var raw [8]byte
 	binary.BigEndian.PutUint64(raw[:], crc)

@@ -120,9 +120,8 @@ func parseContentMD5(values []string) (*[md5.Size]byte, error) {
 	if len(values) != 1 {
 		return nil, invalid
 	}
-	const encoded = (md5.Size + 2) / 3 * 4
 	text := values[0]
-	if len(text) != encoded || strings.ContainsAny(text, "\r\n") {
+	if len(text) != base64.StdEncoding.EncodedLen(md5.Size) {
 		return nil, invalid
 	}
 	raw, err := base64.StdEncoding.Strict().DecodeString(text)

@@ -151,7 +151,7 @@ func (l *lane) drain() {
 	}
 }
 
-// release gives all blocks back once the worker has let go of them.
+// release gives all blocks back. It waits for the worker, at most for the block in hand, so that no plaintext is left uncleared.
 func (l *lane) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

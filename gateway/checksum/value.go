@@ -46,12 +46,9 @@ func ParseValue(a Algorithm, text string) (Value, error) {
 		}
 		v.parts = n
 	}
-	// The decoder skips line breaks, which would let two texts mean one value.
-	if strings.ContainsAny(digits, "\r\n") {
-		return Value{}, invalidValue(a)
-	}
 	var raw [maxSum + 2]byte
 	n, err := base64.StdEncoding.Strict().Decode(raw[:], []byte(digits))
+	// The decoder skips line breaks; the text has no room for them, so they come out as a short digest.
 	if err != nil || n != size {
 		return Value{}, invalidValue(a)
 	}

@@ -170,6 +170,10 @@ func (c *call) fail(err error) {
 	closing := !c.body.ended
 	if closing {
 		h.Set("Connection", "close")
+		// Without this the server reads on, for as long as the client likes, before it sends the answer; with it, draining is ours, and the deadline
+		// holds for what the server reads when it closes.
+		_ = c.w.control.EnableFullDuplex()
+		_ = c.w.control.SetReadDeadline(time.Now().Add(c.h.limits.DrainTime))
 	}
 	status := statusOf(f.code)
 	if c.r.Method == http.MethodHead || status == http.StatusNotModified {
@@ -215,7 +219,6 @@ func (c *call) drain() {
 		return
 	}
 	_ = c.w.control.Flush()
-	_ = c.w.control.SetReadDeadline(time.Now().Add(c.h.limits.DrainTime))
 	_, _ = io.CopyN(io.Discard, c.body.body, c.h.limits.DrainBytes)
 }
 

@@ -110,6 +110,7 @@ func newSite(t testing.TB, opts siteOptions) *site {
 type countingDriver struct {
 	driver.Driver
 	writes, reads atomic.Int64
+	damage        bool // a byte in the middle of everything long that is read is changed
 }
 
 func (d *countingDriver) Put(ctx context.Context, key string, body io.Reader, size int64, opts *driver.PutOptions) (*driver.Info, error) {
@@ -129,7 +130,26 @@ func (d *countingDriver) Uploads() driver.Uploads {
 
 func (d *countingDriver) Get(ctx context.Context, key string, opts *driver.GetOptions) (io.ReadCloser, *driver.Info, error) {
 	d.reads.Add(1)
-	return d.Driver.Get(ctx, key, opts)
+	body, info, err := d.Driver.Get(ctx, key, opts)
+	if err == nil && d.damage {
+		body = &damagedBody{ReadCloser: body, at: 1 << 20}
+	}
+	return body, info, err
+}
+
+// damagedBody changes one byte.
+type damagedBody struct {
+	io.ReadCloser
+	at int
+}
+
+func (d *damagedBody) Read(p []byte) (int, error) {
+	n, err := d.ReadCloser.Read(p)
+	if d.at >= 0 && d.at < n {
+		p[d.at] ^= 1
+	}
+	d.at -= n
+	return n, err
 }
 
 func (d *countingDriver) Head(ctx context.Context, key string) (*driver.Info, error) {

@@ -180,6 +180,13 @@ func TestA2RepeatedOrEmptyPayloadHash(t *testing.T) {
 	d.target = "/b/k?X-Amz-Content-Sha256=" + streamingUnsignedTrailer
 	_, err = Parse(d.request(t))
 	wantReason(t, err, InvalidPayloadHash)
+	// Even where both say the same, or the first of two values is harmless.
+	d.target = "/b/k?X-Amz-Content-Sha256=" + unsignedPayload
+	_, err = Parse(d.request(t))
+	wantReason(t, err, InvalidPayloadHash)
+	d = newDraft().header("X-Amz-Content-Sha256", unsignedPayload, true).header("X-Amz-Content-Sha256", streamingUnsignedTrailer, true)
+	_, err = Parse(d.request(t))
+	wantReason(t, err, InvalidPayloadHash)
 }
 
 // every way of signing (A3, A4, A5): header and query, each payload form.

@@ -139,4 +139,3 @@ func serveBare(dir string, sync bool) error {
 	fmt.Println(s.url())
 	return s.serve()
 }
-

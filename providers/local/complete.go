@@ -48,7 +48,7 @@ func (u uploads) Complete(ctx context.Context, up driver.Upload, parts []driver.
 		return nil, failWrite(ctx, op, up.Key, err)
 	}
 	defer u.dropTemp(t)
-	if err := u.publish(ctx, t, p, opts); err != nil {
+	if err := u.publish(ctx, t, up.Key, p, opts); err != nil {
 		return nil, failCommit(op, up.Key, err)
 	}
 	u.retire(up)

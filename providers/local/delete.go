@@ -41,7 +41,7 @@ func (f *Folder) remove(ctx context.Context, dir, p string, opts *driver.DeleteO
 	if err := f.unlink(ctx, p, opts); err != nil {
 		return err
 	}
-	f.listing.changed(dir)
+	f.listing.removed(dir)
 	// Also if there was nothing: another call may have removed it and not synced yet, or failed to.
 	if err := f.syncs.do(dir); err != nil && !isAbsent(err) {
 		return &driver.Error{Kind: driver.UnknownOutcome, Op: "Delete", Err: err}
@@ -75,6 +75,6 @@ func (f *Folder) unlink(ctx context.Context, p string, opts *driver.DeleteOption
 	if _, statErr := f.files.Stat(p); statErr == nil {
 		return fmt.Errorf("remove object: %w", err)
 	}
-	f.listing.changed(path.Dir(p))
+	f.listing.removed(path.Dir(p))
 	return &driver.Error{Kind: driver.UnknownOutcome, Op: "Delete", Err: fmt.Errorf("remove object: %w", err)}
 }

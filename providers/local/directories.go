@@ -16,7 +16,8 @@ import (
 type directories struct {
 	files   FileSystem
 	syncDir func(path string) error
-	changed func(dir string) // called when the entries of dir changed
+	made    func(dir string) // called when dir has a new directory
+	removed func(dir string) // called when dir has one fewer
 
 	mu      sync.Mutex
 	pins    map[string]int
@@ -67,13 +68,13 @@ func (d *directories) ensure(dir string) error {
 		return err
 	}
 	if made {
-		d.changed(parent)
+		d.made(parent)
 	}
 	if err := d.syncDir(parent); err != nil {
 		if made {
 			// A later sync of the parent may succeed without having written this entry.
 			err = errors.Join(err, d.files.RemoveDir(dir))
-			d.changed(parent)
+			d.removed(parent)
 		}
 		return err
 	}
@@ -107,7 +108,7 @@ func (d *directories) forget(dir string) {
 func (d *directories) prune(dir string) {
 	for dir != "." && d.removeEmpty(dir) {
 		dir = path.Dir(dir)
-		d.changed(dir)
+		d.removed(dir)
 	}
 }
 

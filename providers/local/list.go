@@ -95,10 +95,8 @@ func (w *walk) directory(prefix string) error {
 			}
 			return err
 		}
-		for _, name := range window.tail(w.nameFrom(prefix)) {
-			if err := w.name(prefix, name); err != nil {
-				return err
-			}
+		if err := window.each(func(name string) error { return w.name(prefix, name) }); err != nil {
+			return err
 		}
 		if window.complete {
 			return nil

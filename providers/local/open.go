@@ -113,7 +113,7 @@ func newFolder(files FileSystem, config *Config, opts *Options) *Folder {
 	f.listing = newListingCache(f)
 	f.syncs = &dirSyncs{sync: f.syncDirNow, dirs: map[string]*dirSync{}}
 	f.dirs = &directories{
-		files: files, syncDir: f.syncs.do, changed: f.listing.changed, pins: map[string]int{}, durable: map[string]struct{}{},
+		files: files, syncDir: f.syncs.do, made: f.listing.changed, removed: f.listing.removed, pins: map[string]int{}, durable: map[string]struct{}{},
 	}
 	f.keys.held, f.ends.held = map[string]*namedLock{}, map[string]*namedLock{}
 	f.temps.live = map[string]struct{}{}

@@ -45,7 +45,7 @@ func (f *Folder) Put(ctx context.Context, key string, body io.Reader, size int64
 	if err := ctx.Err(); err != nil {
 		return nil, fail(op, key, err)
 	}
-	if err := f.publish(ctx, t, p, opts); err != nil {
+	if err := f.publish(ctx, t, key, p, opts); err != nil {
 		return nil, failCommit(op, key, err)
 	}
 	return f.info(key, t.stat), nil
@@ -108,7 +108,7 @@ const publishTries = 5
 
 // publish gives the temporary the name p under the conditions, and makes that durable. Unless the error is UnknownOutcome, what was at
 // p before still is. The temporary may remain and is the caller's to drop.
-func (f *Folder) publish(ctx context.Context, t *temp, p string, opts *driver.PutOptions) error {
+func (f *Folder) publish(ctx context.Context, t *temp, key, p string, opts *driver.PutOptions) error {
 	end, err := f.commit()
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func (f *Folder) publish(ctx context.Context, t *temp, p string, opts *driver.Pu
 	defer end()
 	dir := path.Dir(p)
 	f.dirs.pin(dir)
-	err = f.publishIn(ctx, dir, t, p, opts)
+	err = f.publishIn(ctx, dir, t, key, p, opts)
 	f.dirs.unpin(dir)
 	if err != nil {
 		f.dirs.prune(dir) // what was made for nothing
@@ -125,7 +125,7 @@ func (f *Folder) publish(ctx context.Context, t *temp, p string, opts *driver.Pu
 }
 
 // publishIn is publish with the object's directory pinned.
-func (f *Folder) publishIn(ctx context.Context, dir string, t *temp, p string, opts *driver.PutOptions) error {
+func (f *Folder) publishIn(ctx context.Context, dir string, t *temp, key, p string, opts *driver.PutOptions) error {
 	for try := 1; ; try++ {
 		if err := f.dirs.ensure(dir); err != nil {
 			return fmt.Errorf("make directory: %w", err)
@@ -136,11 +136,14 @@ func (f *Folder) publishIn(ctx context.Context, dir string, t *temp, p string, o
 			continue
 		}
 		if err != nil {
+			if driver.Is(err, driver.UnknownOutcome) {
+				f.listing.added(key)
+			}
 			return err
 		}
 		break
 	}
-	f.listing.changed(dir)
+	f.listing.added(key)
 	if err := f.syncs.do(dir); err != nil {
 		return &driver.Error{Kind: driver.UnknownOutcome, Op: "Put", Err: err}
 	}
@@ -174,6 +177,7 @@ func (f *Folder) place(ctx context.Context, t *temp, p string, opts *driver.PutO
 		}
 	} else {
 		err = f.files.Rename(t.path, p)
+		t.moved = err == nil
 	}
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -187,7 +191,6 @@ func (f *Folder) afterFailedPlace(t *temp, p string, cause error) error {
 	if err == nil && f.etagOf(now) != f.etagOf(t.stat) || errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("publish: %w", cause)
 	}
-	f.listing.changed(path.Dir(p))
 	return &driver.Error{Kind: driver.UnknownOutcome, Op: "Put", Err: fmt.Errorf("publish: %w", errors.Join(cause, err))}
 }
 

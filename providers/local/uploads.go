@@ -264,7 +264,8 @@ func (u uploads) moveInto(op string, up driver.Upload, t *temp, dir, name string
 	}
 	defer end()
 	p := dir + "/" + name
-	if err := u.files.Rename(t.path, p); err != nil {
+	err = u.files.Rename(t.path, p)
+	if t.moved = err == nil; !t.moved {
 		if errors.Is(err, fs.ErrNotExist) {
 			return failUpload(op, up, nil)
 		}

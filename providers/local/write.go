@@ -64,8 +64,9 @@ func (t *tempSet) has(name string) bool {
 
 // temp is a complete and synced file that is not yet published.
 type temp struct {
-	path string
-	stat Stat
+	path  string
+	stat  Stat
+	moved bool // published by a rename, so that nothing is left of it
 }
 
 // writeTemp makes a temporary with what fill writes, which must be size bytes, and syncs it. Its time of last change is later than
@@ -149,10 +150,13 @@ func (f *Folder) syncDirNow(dir string) error {
 
 // dropTemp removes a temporary as far as that works; a sweep gets the rest.
 func (f *Folder) dropTemp(t *temp) {
+	defer f.temps.drop(path.Base(t.path))
+	if t.moved {
+		return
+	}
 	if err := f.files.Remove(t.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		f.log.Warn("local folder: temporary left behind", "error", err)
 	}
-	f.temps.drop(path.Base(t.path))
 }
 
 // writeFile writes a small new file durably, but for its directory.

@@ -1,0 +1,54 @@
+package integration
+
+import (
+	"context"
+	"flag"
+	"os"
+	"sync"
+	"testing"
+
+	"sallyport/integration/internal/toolchain"
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(m.Run())
+}
+
+// needsPrograms leaves a test out in -short, which has neither the built binary nor the clients.
+func needsPrograms(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short leaves out what needs real programs")
+	}
+}
+
+// The two builds of the product are made at most once per run, and only if a test asks.
+var (
+	plainBinary = sync.OnceValues(func() (string, error) { return toolchain.Sallyport(context.Background()) })
+	raceBinary  = sync.OnceValues(func() (string, error) { return toolchain.SallyportRace(context.Background()) })
+)
+
+// sallyport returns the path of the product's binary, with the race detector in it unless a test needs its real speed.
+func sallyport(t testing.TB, plain bool) string {
+	t.Helper()
+	build := raceBinary
+	if plain {
+		build = plainBinary
+	}
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// tool returns the path of a pinned foreign program.
+func tool(t testing.TB, name string) string {
+	t.Helper()
+	path, err := toolchain.Build(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
