@@ -215,7 +215,7 @@ func (c *call) writeXML(status int, d *document) {
 // drain reads a little of a refused body after the answer, so that a client which sends first and reads later gets to read it. A client that waits for
 // 100 Continue has sent nothing, and reading would ask it to.
 func (c *call) drain() {
-	if c.r.Header.Get("Expect") != "" {
+	if c.r.Header.Get("Expect") != "" || c.body.failed {
 		return
 	}
 	_ = c.w.control.Flush()

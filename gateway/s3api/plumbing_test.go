@@ -112,7 +112,7 @@ func TestProgressReaderCountsOnlyWaiting(t *testing.T) {
 	}{{os.ErrDeadlineExceeded, "RequestTimeout"}, {io.ErrUnexpectedEOF, "IncompleteBody"}, {errors.New("reset"), "IncompleteBody"}} {
 		p := &progressReader{body: io.MultiReader(strings.NewReader("abc"), failingReader{c.err}), control: control, interval: time.Second, step: 2}
 		_, err := io.ReadAll(p)
-		if f := describe(err); f.code != c.code || !errors.Is(err, c.err) || !p.ended || p.total != 3 {
+		if f := describe(err); f.code != c.code || !errors.Is(err, c.err) || p.ended || !p.failed || p.total != 3 {
 			t.Errorf("%v: %v", c.err, err)
 		}
 	}

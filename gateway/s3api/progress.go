@@ -19,7 +19,8 @@ type progressReader struct {
 	waited   time.Duration
 	received int64
 	total    int64
-	ended    bool
+	ended    bool // the whole body was read
+	failed   bool // the connection failed, or the client was too slow
 }
 
 // sourceFailure says what an error of the connection means to the client, where it is still known to be one: further up it could be taken for an error
@@ -44,7 +45,8 @@ func (p *progressReader) Read(b []byte) (int, error) {
 		p.received, p.waited = 0, 0
 	}
 	if err != nil {
-		p.ended = true
+		p.ended = err == io.EOF //nolint:errorlint // only the bare value is a clean end.
+		p.failed = !p.ended
 		// The server goes on reading in the background, to notice a client that leaves; it must not take our deadline for that.
 		p.setDeadline(time.Time{})
 		return n, sourceFailure(err)
