@@ -25,7 +25,7 @@ func newChain() *chain { return &chain{key: []byte("signing key"), previous: str
 
 func (c *chain) sign(kind string, sum []byte) string {
 	m := hmac.New(sha256.New, c.key)
-	fmt.Fprintf(m, "%s\n%s\n%x", kind, c.previous, sum)
+	m.Write(fmt.Appendf(nil, "%s\n%s\n%x", kind, c.previous, sum))
 	c.previous = hex.EncodeToString(m.Sum(nil))
 	return c.previous
 }

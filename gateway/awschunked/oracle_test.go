@@ -247,8 +247,10 @@ func TestOracleAWSClient(t *testing.T) {
 					continue
 				}
 				// A stream that cannot be rewound: unsigned chunks.
-				_, err = client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("bucket"), Key: aws.String("key"), Body: io.MultiReader(bytes.NewReader(pattern(size))),
-					ContentLength: aws.Int64(int64(size)), ChecksumAlgorithm: algorithm})
+				_, err = client.PutObject(t.Context(), &s3.PutObjectInput{
+					Bucket: aws.String("bucket"), Key: aws.String("key"), Body: io.MultiReader(bytes.NewReader(pattern(size))),
+					ContentLength: aws.Int64(int64(size)), ChecksumAlgorithm: algorithm,
+				})
 				if err != nil {
 					t.Errorf("stream of %d %s: %v", size, algorithm, err)
 				}

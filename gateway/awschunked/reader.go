@@ -139,7 +139,7 @@ func (r *Reader) next(p []byte) (int, error) {
 	if n == 0 && err != nil {
 		return 0, r.cut(err)
 	}
-	if err != io.EOF { //nolint:errorlint // an end may be asked for again, other errors are kept for the next call.
+	if err != io.EOF { // An end may be asked for again; other errors are kept for the next call.
 		r.pending = err
 	}
 	r.chunkLeft -= int64(n)
@@ -265,7 +265,7 @@ func (r *Reader) expectEnd() error {
 	switch {
 	case len(line) > 0:
 		return refuse(TrailingData, "there is data after the final chunk")
-	case err == io.EOF: //nolint:errorlint // only the bare value is the end.
+	case err == io.EOF: // Only the bare value is the end.
 		return io.EOF
 	}
 	return r.cut(err)

@@ -128,8 +128,13 @@ func TestHeaders(t *testing.T) {
 		{nil, nil, false},
 		{[]string{"x-amz-checksum-crc32"}, []string{"x-amz-checksum-crc32"}, false},
 		{[]string{"X-Amz-Checksum-CRC32 , a", "b"}, []string{"x-amz-checksum-crc32", "a", "b"}, false},
-		{[]string{""}, nil, true}, {[]string{"a,"}, nil, true}, {[]string{"a", "A"}, nil, true}, {[]string{"a b"}, nil, true}, {[]string{"é"}, nil, true},
-		{[]string{"x-amz-trailer-signature"}, nil, true}, {[]string{strings.Join(strings.Split("abcdefghijklmnopq", ""), ",")}, nil, true},
+		{[]string{""}, nil, true},
+		{[]string{"a,"}, nil, true},
+		{[]string{"a", "A"}, nil, true},
+		{[]string{"a b"}, nil, true},
+		{[]string{"é"}, nil, true},
+		{[]string{"x-amz-trailer-signature"}, nil, true},
+		{[]string{strings.Join(strings.Split("abcdefghijklmnopq", ""), ",")}, nil, true},
 	} {
 		got, err := awschunked.ParseTrailerNames(http.Header{"X-Amz-Trailer": c.values})
 		if (reasonOf(t, err) == awschunked.InvalidTrailerNames) != c.bad || !slices.Equal(got, c.want) {

@@ -49,8 +49,10 @@ func ParseHeaders(h http.Header, trailers []string) (*Promise, error) {
 	case err != nil:
 		return nil, err
 	case p.Algorithm == None && p.ContentMD5 == nil:
-		return nil, &Error{Reason: MissingChecksum, Algorithm: a,
-			Message: "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found."}
+		return nil, &Error{
+			Reason: MissingChecksum, Algorithm: a,
+			Message: "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.",
+		}
 	case p.Algorithm == None:
 		p.Algorithm = a
 	case p.Algorithm != a:

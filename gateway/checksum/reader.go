@@ -255,15 +255,19 @@ func (r *Reader) verify() error {
 	if want := r.opts.PayloadSHA256; want != nil {
 		got := r.find(SHA256).sum
 		if subtle.ConstantTimeCompare(want[:], got) != 1 {
-			return &Error{Reason: PayloadSHA256Mismatch, Message: "The provided 'x-amz-content-sha256' header does not match what was computed.",
-				Expected: hex.EncodeToString(want[:]), Computed: hex.EncodeToString(got)}
+			return &Error{
+				Reason: PayloadSHA256Mismatch, Message: "The provided 'x-amz-content-sha256' header does not match what was computed.",
+				Expected: hex.EncodeToString(want[:]), Computed: hex.EncodeToString(got),
+			}
 		}
 	}
 	if want := r.opts.ContentMD5; want != nil {
 		got := r.find(None).sum
 		if subtle.ConstantTimeCompare(want[:], got) != 1 {
-			return &Error{Reason: BadContentMD5, Message: "The Content-MD5 you specified did not match what we received.",
-				Expected: base64.StdEncoding.EncodeToString(want[:]), Computed: base64.StdEncoding.EncodeToString(got)}
+			return &Error{
+				Reason: BadContentMD5, Message: "The Content-MD5 you specified did not match what we received.",
+				Expected: base64.StdEncoding.EncodeToString(want[:]), Computed: base64.StdEncoding.EncodeToString(got),
+			}
 		}
 	}
 	if err := r.verifyValue(r.opts.Value); err != nil {
@@ -294,8 +298,10 @@ func (r *Reader) verifyValue(want Value) error {
 	if want.Equal(got) {
 		return nil
 	}
-	return &Error{Reason: ChecksumMismatch, Algorithm: want.Algorithm(), Expected: want.String(), Computed: got.String(),
-		Message: "The " + want.Algorithm().String() + " you specified did not match the calculated checksum."}
+	return &Error{
+		Reason: ChecksumMismatch, Algorithm: want.Algorithm(), Expected: want.String(), Computed: got.String(),
+		Message: "The " + want.Algorithm().String() + " you specified did not match the calculated checksum.",
+	}
 }
 
 func (r *Reader) release() {

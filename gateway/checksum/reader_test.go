@@ -41,6 +41,9 @@ func TestDigests(t *testing.T) {
 				for name, src := range map[string]io.Reader{
 					"whole": bytes.NewReader(data), "half": iotest.HalfReader(bytes.NewReader(data)), "data+EOF": iotest.DataErrReader(bytes.NewReader(data)), "one byte": iotest.OneByteReader(bytes.NewReader(data)),
 				} {
+					if name == "one byte" && size > 2*block {
+						continue // costs seconds and meets no edge the smaller sizes do not
+					}
 					opts := promises(t, data, announced)
 					opts.Buffers = pool
 					r := checksum.NewReader(src, opts)

@@ -53,8 +53,9 @@ func sum(a checksum.Algorithm, data []byte) []byte {
 	case checksum.SHA256:
 		s := sha256.Sum256(data)
 		return s[:]
+	default:
+		panic("no algorithm")
 	}
-	panic("no algorithm")
 }
 
 func bigEndian(n uint64, size int) []byte {

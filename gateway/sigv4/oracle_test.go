@@ -29,8 +29,12 @@ func weirdKeys() []string {
 
 func weirdQueries() []url.Values {
 	return []url.Values{
-		{}, {"uploads": {""}}, {"prefix": {"a b+c/%2F&=;é"}, "delimiter": {"/"}}, {"partNumber": {"10"}, "uploadId": {"a/b+c=="}},
-		{"a-b": {"1"}, "a": {"2"}, "a.b": {"3"}, "a_b": {"4"}, "A": {"5"}}, {"response-content-disposition": {"attachment; filename=\"x y.txt\""}},
+		{},
+		{"uploads": {""}},
+		{"prefix": {"a b+c/%2F&=;é"}, "delimiter": {"/"}},
+		{"partNumber": {"10"}, "uploadId": {"a/b+c=="}},
+		{"a-b": {"1"}, "a": {"2"}, "a.b": {"3"}, "a_b": {"4"}, "A": {"5"}},
+		{"response-content-disposition": {"attachment; filename=\"x y.txt\""}},
 	}
 }
 

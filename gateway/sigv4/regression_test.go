@@ -228,8 +228,13 @@ func TestA11Clock(t *testing.T) {
 		offset time.Duration
 		want   Reason
 	}{
-		{0, 0}, {maxSkew, 0}, {-maxSkew, 0}, {maxSkew + time.Second, TimeSkewed}, {-maxSkew - time.Second, TimeSkewed},
-		{73 * 365 * 24 * time.Hour, TimeSkewed}, {-73 * 365 * 24 * time.Hour, TimeSkewed},
+		{0, 0},
+		{maxSkew, 0},
+		{-maxSkew, 0},
+		{maxSkew + time.Second, TimeSkewed},
+		{-maxSkew - time.Second, TimeSkewed},
+		{73 * 365 * 24 * time.Hour, TimeSkewed},
+		{-73 * 365 * 24 * time.Hour, TimeSkewed},
 	} {
 		_, _, err := verify(newDraft().request(t), testTime().Add(c.offset))
 		wantReason(t, err, c.want)

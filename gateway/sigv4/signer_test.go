@@ -109,7 +109,7 @@ func (d *draft) wire(secret string) string {
 	sum := sha256.Sum256([]byte(canonical))
 	toSign := "AWS4-HMAC-SHA256\n" + stamp + "\n" + scope + "\n" + hex.EncodeToString(sum[:])
 	key := []byte("AWS4" + secret)
-	for _, step := range strings.Split(scope, "/") {
+	for step := range strings.SplitSeq(scope, "/") {
 		key = hmacSHA256(key, step)
 	}
 	signature := hex.EncodeToString(hmacSHA256(key, toSign))
