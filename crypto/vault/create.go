@@ -3,7 +3,6 @@ package vault
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"time"
 
@@ -91,9 +90,6 @@ func (options Options) settings() (Settings, error) {
 	}
 	if settings.KeyMax == 0 {
 		settings.KeyMax = defaultKeyMax
-	}
-	if settings.Names == NamesSIV {
-		return Settings{}, errors.New("encrypted names are not available in this version; use plain names")
 	}
 	return settings, settings.validate()
 }

@@ -20,7 +20,7 @@ var (
 	ErrTooNew = errors.New("written by a newer version; use that version or a later one")
 	// ErrUnknownEpoch means that data was sealed under a key that this generation of the vault file does not hold.
 	ErrUnknownEpoch = errors.New("sealed under a newer key than this gateway has loaded; load the newest vault file first")
-	// ErrUnsealable means that a record or cache row does not open: altered, of another vault, or put under another name.
+	// ErrUnsealable means that a record does not open: altered, of another vault, or put under another name.
 	ErrUnsealable = errors.New("does not open with the vault's key: altered, moved to another name, or of another vault")
 	// ErrNoSlot means that the vault has no slot of that id.
 	ErrNoSlot = errors.New("the vault has no such key slot; list them with: sallyport vault slots")

@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"sallyport/crypto/format"
 )
 
 // SlotType says what opens a key slot.
@@ -145,8 +147,8 @@ func parseMAC(line []byte) ([]byte, error) {
 	if len(line) != base64.StdEncoding.EncodedLen(macSize) {
 		return nil, errors.New("not 44 characters")
 	}
-	mac, err := decodeBase64(string(line))
-	if err != nil || len(mac) != macSize {
+	mac, ok := format.DecodeBase64(string(line))
+	if !ok || len(mac) != macSize {
 		return nil, errors.New("not base64 of 32 bytes")
 	}
 	return mac, nil
@@ -154,9 +156,9 @@ func parseMAC(line []byte) ([]byte, error) {
 
 func (f *File) parseLine() error {
 	o := readObject("vault file", f.line)
-	format := o.unsigned("fmt", 1, 1<<32-1)
-	if o.err == nil && format != fileFormat {
-		return fmt.Errorf("%w: format %d", ErrTooNew, format)
+	version := o.unsigned("fmt", 1, 1<<32-1)
+	if o.err == nil && version != fileFormat {
+		return fmt.Errorf("%w: format %d", ErrTooNew, version)
 	}
 	suite := o.unsigned("suite", 1, 1<<32-1)
 	if o.err == nil && suite != fileSuite {

@@ -211,6 +211,7 @@ func TestBadKeyringsAreRefused(t *testing.T) {
 		"descending": strings.Replace(good, `[{"e":1`, `[{"e":2,"k":"`+root+`"},{"e":1`, 1), "no names": strings.Replace(good, `"vnk"`, `"vnx"`, 1),
 		"no creds": strings.Replace(good, `,"creds":[]`, "", 1), "null creds": strings.Replace(good, `"creds":[]`, `"creds":null`, 1),
 		"bad cred": strings.Replace(good, `"creds":[]`, `"creds":[{"n":1}]`, 1), "case": strings.Replace(good, `"vrk"`, `"VRK"`, 1),
+		"strict field": strings.Replace(good, `"vnk"`, `"Later":1,"vnk"`, 1), "strict field in a key": strings.Replace(good, `"e":1`, `"e":1,"Later":1`, 1),
 	} {
 		_, err := parseKeyring([]byte(text))
 		if err == nil {

@@ -41,6 +41,7 @@ func parseKeyring(plain []byte) (*keyring, error) {
 	names := o.binary("vnk", keys.VNKSize, keys.VNKSize)
 	defer clear(names)
 	creds := o.list("creds", MaxFileSize/minEpochEntry)
+	o.refuseUnknown()
 	if o.err != nil {
 		return nil, o.err
 	}
@@ -70,6 +71,7 @@ func (r *keyring) addEpoch(path string, raw []byte) error {
 	epoch := uint32(o.unsigned("e", 1, 1<<32-1))
 	key := o.binary("k", keys.Size, keys.Size)
 	defer clear(key)
+	o.refuseUnknown()
 	if o.err != nil {
 		return o.err
 	}
@@ -90,6 +92,7 @@ func (r *keyring) addCredential(path string, raw []byte) error {
 	parsed := credential{number: o.unsigned("n", 1, 1<<53)}
 	o.identifier("id", parsed.id[:])
 	parsed.commitment = o.binary("c", commitmentSize, commitmentSize)
+	o.refuseUnknown()
 	if o.err != nil {
 		return o.err
 	}

@@ -27,7 +27,7 @@ const (
 	recordHeader  = len(recordMagic) + 4 + 4
 	maxRecordName = 0xffff
 
-	// MaxRecordSize is the largest content of a system record or cache row in bytes.
+	// MaxRecordSize is the largest content of a system record in bytes.
 	MaxRecordSize = 64 << 10
 )
 
@@ -96,10 +96,6 @@ func checkRecord(kind RecordKind, name string, content []byte) error {
 	if kind != RecordBucket && kind != RecordName {
 		return fmt.Errorf("unknown kind %q", byte(kind))
 	}
-	return checkSealable(name, content)
-}
-
-func checkSealable(name string, content []byte) error {
 	if len(name) > maxRecordName {
 		return fmt.Errorf("name longer than %d bytes", maxRecordName)
 	}
@@ -128,7 +124,7 @@ func (o *Opened) SealBucket(backendKey string, record BucketRecord) ([]byte, err
 	return o.SealRecord(RecordBucket, backendKey, encodeJSON(bucketShape{Created: created, Vault: o.file.id.String()}))
 }
 
-// OpenBucket opens a bucket's record. Fields that a later version may add are ignored. Errors are those of [Opened.OpenRecord].
+// OpenBucket opens a bucket's record. Unknown fields are ignored when their names begin with a lower-case letter; others are [ErrTooNew]. Errors are those of [Opened.OpenRecord].
 func (o *Opened) OpenBucket(backendKey string, data []byte) (BucketRecord, error) {
 	content, err := o.OpenRecord(RecordBucket, backendKey, data)
 	if err != nil {
@@ -138,50 +134,12 @@ func (o *Opened) OpenBucket(backendKey string, data []byte) (BucketRecord, error
 	created := fields.unsigned("created", 0, lastMillis)
 	var id ID
 	fields.identifier("vault", id[:])
+	fields.refuseUnknown()
+	if errors.Is(fields.err, ErrTooNew) {
+		return BucketRecord{}, fmt.Errorf("open bucket record: %w", ErrTooNew)
+	}
 	if fields.err != nil || id != o.file.id {
 		return BucketRecord{}, fmt.Errorf("open bucket record: %w", ErrUnsealable)
 	}
 	return BucketRecord{Created: time.UnixMilli(int64(created)).UTC()}, nil
-}
-
-// SealCacheRow seals a row of the gateway's local cache under the newest key, bound to this vault and to the row's name. Rows are
-// rebuildable: their shape may change between versions.
-func (o *Opened) SealCacheRow(name string, content []byte) ([]byte, error) {
-	if err := checkSealable(name, content); err != nil {
-		return nil, fmt.Errorf("seal cache row: %w", err)
-	}
-	root, err := o.VRK(o.Epoch())
-	if err != nil {
-		return nil, fmt.Errorf("seal cache row: %w", err)
-	}
-	defer root.Clear()
-	key := root.CacheKey()
-	defer key.Clear()
-	header := binary.BigEndian.AppendUint32(nil, o.Epoch())
-	return append(header, seal(key.Reveal(), o.cacheContext(header, name), content)...), nil
-}
-
-// OpenCacheRow opens a row of the local cache. Whatever does not open is [ErrUnsealable] or [ErrUnknownEpoch], and is rebuilt.
-func (o *Opened) OpenCacheRow(name string, data []byte) ([]byte, error) {
-	if len(data) < 4 || len(name) > maxRecordName || int64(len(data)) > 4+chunked.SealedSize(MaxRecordSize) {
-		return nil, fmt.Errorf("open cache row: %w", ErrUnsealable)
-	}
-	root, err := o.VRK(binary.BigEndian.Uint32(data))
-	if err != nil {
-		return nil, fmt.Errorf("open cache row: %w", err)
-	}
-	defer root.Clear()
-	key := root.CacheKey()
-	defer key.Clear()
-	content, err := chunked.Open(key.Reveal(), o.cacheContext(data[:4], name), data[4:])
-	if err != nil {
-		return nil, fmt.Errorf("open cache row: %w", ErrUnsealable)
-	}
-	return content, nil
-}
-
-func (o *Opened) cacheContext(header []byte, name string) []byte {
-	context := append(keys.Label("cache"), o.file.id[:]...)
-	context = append(context, header...)
-	return keys.AppendSized(context, []byte(name))
 }

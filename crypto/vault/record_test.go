@@ -75,7 +75,6 @@ func TestRecordsAreBoundToTheirPlace(t *testing.T) {
 		"another kind":  func() ([]byte, error) { return opened.OpenRecord(RecordName, bucketKey, sealed) },
 		"another vault": func() ([]byte, error) { return other.OpenRecord(RecordBucket, bucketKey, sealed) },
 		"long name":     func() ([]byte, error) { return opened.OpenRecord(RecordBucket, strings.Repeat("x", 65536), sealed) },
-		"a cache row":   func() ([]byte, error) { return opened.OpenCacheRow(bucketKey, sealed) },
 		"huge": func() ([]byte, error) {
 			return opened.OpenRecord(RecordBucket, bucketKey, append(sealed, make([]byte, 70<<10)...))
 		},
@@ -126,36 +125,27 @@ func TestEveryFlippedOrMissingBitOfARecordIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	row, err := opened.SealCacheRow("row", []byte("etag"))
-	if err != nil {
+	open := func(data []byte) error {
+		_, err := opened.OpenRecord(RecordBucket, bucketKey, data)
+		return err
+	}
+	if err := open(record); err != nil {
 		t.Fatal(err)
 	}
-	for name, sealed := range map[string][]byte{"record": record, "row": row} {
-		open := func(data []byte) error {
-			_, err := opened.OpenRecord(RecordBucket, bucketKey, data)
-			if name == "row" {
-				_, err = opened.OpenCacheRow("row", data)
-			}
-			return err
+	for bit := range 8 * len(record) {
+		data := bytes.Clone(record)
+		data[bit/8] ^= 1 << (bit % 8)
+		if err := open(data); !anyOf(err, ErrUnsealable, ErrTooNew, ErrUnknownEpoch) {
+			t.Errorf("bit %d: %v", bit, err)
 		}
-		if err := open(sealed); err != nil {
-			t.Fatal(err)
+	}
+	for length := range record {
+		if err := open(record[:length]); !anyOf(err, ErrUnsealable) {
+			t.Errorf("cut to %d: %v", length, err)
 		}
-		for bit := range 8 * len(sealed) {
-			data := bytes.Clone(sealed)
-			data[bit/8] ^= 1 << (bit % 8)
-			if err := open(data); !anyOf(err, ErrUnsealable, ErrTooNew, ErrUnknownEpoch) {
-				t.Errorf("%s bit %d: %v", name, bit, err)
-			}
-		}
-		for length := range sealed {
-			if err := open(sealed[:length]); !anyOf(err, ErrUnsealable) {
-				t.Errorf("%s cut to %d: %v", name, length, err)
-			}
-		}
-		if err := open(append(bytes.Clone(sealed), 0)); !anyOf(err, ErrUnsealable) {
-			t.Errorf("%s with one byte more: %v", name, err)
-		}
+	}
+	if err := open(append(bytes.Clone(record), 0)); !anyOf(err, ErrUnsealable) {
+		t.Errorf("with one byte more: %v", err)
 	}
 }
 
@@ -193,6 +183,13 @@ func TestBucketRecords(t *testing.T) {
 	if _, err := opened.OpenBucket(bucketKey, later); err != nil {
 		t.Errorf("a field that a later version added: %v", err)
 	}
+	strict, err := opened.SealRecord(RecordBucket, bucketKey, []byte(`{"created":1,"vault":"`+opened.ID().String()+`","Later":true}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := opened.OpenBucket(bucketKey, strict); !errors.Is(err, ErrTooNew) {
+		t.Errorf("a field that must not be ignored: %v", err)
+	}
 	for _, created := range []time.Time{{}, time.UnixMilli(lastMillis + 1)} {
 		if _, err := opened.SealBucket(bucketKey, BucketRecord{Created: created}); err == nil {
 			t.Errorf("%v was taken", created)
@@ -211,9 +208,6 @@ func TestSealRefusesWhatWouldNotOpen(t *testing.T) {
 	if _, err := opened.SealRecord(RecordName, "k", make([]byte, MaxRecordSize+1)); err == nil {
 		t.Error("content too large was taken")
 	}
-	if _, err := opened.SealCacheRow("k", make([]byte, MaxRecordSize+1)); err == nil {
-		t.Error("content too large was taken")
-	}
 }
 
 func FuzzOpenRecord(f *testing.F) {
@@ -228,9 +222,6 @@ func FuzzOpenRecord(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if _, err := opened.OpenBucket(bucketKey, data); err == nil && !bytes.Equal(data, sealed) {
 			t.Error("something else opened")
-		}
-		if _, err := opened.OpenCacheRow("row", data); err == nil {
-			t.Error("something opened as a cache row")
 		}
 	})
 }

@@ -2,60 +2,32 @@ package vault
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
-	"unicode/utf8"
+
+	"sallyport/crypto/format"
 )
 
-// object reads one JSON object by exact field names. The standard decoder alone would take duplicate and case-folded keys, missing
-// fields and nulls. The first error latches; fields that nobody asked for are left over and reported by unknown.
+// object takes the fields of one JSON object by name. The first error latches; fields that nobody asked for are left over and reported by
+// unknown. Package format refuses what the standard decoder lets pass: duplicate keys, bad UTF-8, a second value.
 type object struct {
 	path   string
-	fields map[string]json.RawMessage
+	fields map[string]format.Value
 	err    error
 }
 
 // readObject takes one JSON object and nothing after it. The path names it in errors; it must hold nothing secret.
 func readObject(path string, raw []byte) *object {
-	o := &object{path: path, fields: map[string]json.RawMessage{}}
-	if !utf8.Valid(raw) {
-		o.fail(errors.New("not UTF-8"))
+	o := &object{path: path, fields: map[string]format.Value{}}
+	value, err := format.ParseObject(raw)
+	if err != nil {
+		o.fail(err)
 		return o
 	}
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
-		o.fail(errors.New("not a JSON object"))
-		return o
-	}
-	for decoder.More() {
-		token, err := decoder.Token()
-		name, isText := token.(string)
-		if err != nil || !isText {
-			o.fail(errors.New("not a JSON object"))
-			return o
-		}
-		var value json.RawMessage
-		if err := decoder.Decode(&value); err != nil {
-			o.fail(errors.New("not valid JSON"))
-			return o
-		}
-		if _, duplicate := o.fields[name]; duplicate {
-			o.fail(errors.New("a field stands twice"))
-			return o
-		}
-		o.fields[name] = value
-	}
-	if _, err := decoder.Token(); err != nil {
-		o.fail(errors.New("not valid JSON"))
-		return o
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		o.fail(errors.New("something follows the JSON object"))
+	for _, member := range value.Members {
+		o.fields[member.Key] = member.Value
 	}
 	return o
 }
@@ -69,62 +41,60 @@ func (o *object) fail(err error) {
 func (o *object) failField(name, problem string) { o.fail(fmt.Errorf("field %s: %s", name, problem)) }
 
 // take removes a field so that unknown sees only the others.
-func (o *object) take(name string) (json.RawMessage, bool) {
+func (o *object) take(name string) (format.Value, bool) {
 	if o.err != nil {
-		return nil, false
+		return format.Value{}, false
 	}
-	raw, ok := o.fields[name]
+	value, ok := o.fields[name]
 	if !ok {
 		o.failField(name, "missing")
-		return nil, false
+		return format.Value{}, false
 	}
 	delete(o.fields, name)
-	return raw, true
+	return value, true
 }
 
 // unsigned reads an integer without sign, exponent or fraction; JSON itself knows no leading zero.
 func (o *object) unsigned(name string, least, most uint64) uint64 {
-	raw, ok := o.take(name)
+	value, ok := o.take(name)
 	if !ok {
 		return 0
 	}
-	value, err := strconv.ParseUint(string(raw), 10, 64)
-	if err != nil {
+	if value.Kind != format.Int || value.Number < 0 {
 		o.failField(name, "not an integer")
 		return 0
 	}
-	if value < least || value > most {
-		o.failField(name, fmt.Sprintf("not between %d and %d", least, most))
-		return 0
+	if number := uint64(value.Number); number >= least && number <= most {
+		return number
 	}
-	return value
+	o.failField(name, fmt.Sprintf("not between %d and %d", least, most))
+	return 0
 }
 
 func (o *object) text(name string, longest int) string {
-	raw, ok := o.take(name)
+	value, ok := o.take(name)
 	if !ok {
 		return ""
 	}
-	var value string
-	if len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &value) != nil {
+	if value.Kind != format.String {
 		o.failField(name, "not a string")
 		return ""
 	}
-	if len(value) > longest {
+	if len(value.Text) > longest {
 		o.failField(name, fmt.Sprintf("longer than %d bytes", longest))
 		return ""
 	}
-	return value
+	return value.Text
 }
 
 // binary reads padded base64 of least to most bytes.
 func (o *object) binary(name string, least, most int) []byte {
-	text := o.text(name, base64.StdEncoding.EncodedLen(most))
+	text := o.text(name, MaxFileSize)
 	if o.err != nil {
 		return nil
 	}
-	value, err := decodeBase64(text)
-	if err != nil || len(value) < least || len(value) > most {
+	value, ok := format.DecodeBase64(text)
+	if !ok || len(value) < least || len(value) > most {
 		o.failField(name, "not base64 of the expected length")
 		return nil
 	}
@@ -142,27 +112,27 @@ func (o *object) identifier(name string, dst []byte) {
 }
 
 func (o *object) list(name string, longest int) []json.RawMessage {
-	raw, ok := o.take(name)
+	value, ok := o.take(name)
 	if !ok {
 		return nil
 	}
-	var value []json.RawMessage
-	if len(raw) == 0 || raw[0] != '[' || json.Unmarshal(raw, &value) != nil {
+	var rows []json.RawMessage
+	if len(value.Raw) == 0 || value.Raw[0] != '[' || json.Unmarshal(value.Raw, &rows) != nil {
 		o.failField(name, "not a list")
 		return nil
 	}
-	if len(value) > longest {
+	if len(rows) > longest {
 		o.failField(name, fmt.Sprintf("more than %d entries", longest))
 		return nil
 	}
-	return value
+	return rows
 }
 
 func (o *object) inner(name string) *object {
-	raw, ok := o.take(name)
+	value, ok := o.take(name)
 	inner := &object{path: o.path + "." + name, err: o.err}
 	if ok {
-		inner = readObject(inner.path, raw)
+		inner = readObject(inner.path, value.Raw)
 	}
 	return inner
 }
@@ -177,17 +147,14 @@ func (o *object) unknown() []string {
 	return paths
 }
 
-// decodeBase64 refuses line ends and non-zero trailing bits, which the standard decoder lets pass by default: stored bytes have one
-// spelling only.
-func decodeBase64(text string) ([]byte, error) {
-	value, err := base64.StdEncoding.Strict().DecodeString(text)
-	if err != nil {
-		return nil, err
+// refuseUnknown fails when a field is left over that may not be ignored. In sealed JSON that is one whose name does not begin with a
+// lower-case letter: so a later version can add what an older one must not overlook.
+func (o *object) refuseUnknown() {
+	for name := range o.fields {
+		if name == "" || name[0] < 'a' || name[0] > 'z' {
+			o.fail(fmt.Errorf("%w: an unknown field that must not be ignored", ErrTooNew))
+		}
 	}
-	if base64.StdEncoding.EncodedLen(len(value)) != len(text) {
-		return nil, errors.New("line end inside base64")
-	}
-	return value, nil
 }
 
 // encodeJSON writes compact JSON without the HTML escapes of the default encoder and without a line end.

@@ -1,5 +1,5 @@
 // Package vault reads and writes the vault file: the one small file that holds every key of a vault, sealed to each of its key slots
-// (passwords and 64-digit recovery keys), and the small system records and cache rows sealed under those keys.
+// (passwords and 64-digit recovery keys), and the small system records sealed under those keys.
 //
 // It promises:
 //   - [Parse] is strict and bounded, and nothing it returns is believed until a slot opened the file;
@@ -111,11 +111,9 @@ func decodeHex(dst []byte, text string) error {
 // Names says how object names are kept in a vault.
 type Names string
 
-// The ways names are kept. Siv vaults can be opened, so that their objects can be recovered, but this version makes only plain ones.
-const (
-	NamesPlain Names = "plain"
-	NamesSIV   Names = "siv"
-)
+// NamesPlain keeps names verbatim. It is the only way of this version: a vault that says another is refused, so that nothing is ever
+// written into it under names of the wrong kind.
+const NamesPlain Names = "plain"
 
 // ETagPolicy says which ETags a vault shows.
 type ETagPolicy string
@@ -141,7 +139,7 @@ const (
 )
 
 func (s Settings) validate() error {
-	if s.Names != NamesPlain && s.Names != NamesSIV {
+	if s.Names != NamesPlain {
 		return fmt.Errorf("unknown way of keeping names %q", s.Names)
 	}
 	if s.ETag != ETagMD5 && s.ETag != ETagOpaque {

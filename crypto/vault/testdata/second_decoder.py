@@ -114,7 +114,7 @@ def parse(text):
     if len(lines) != 4 or lines[3] or b"\r" in lines[0] + lines[1] + lines[2]:
         raise Refused("damaged")
     head = json.loads(lines[0], object_pairs_hook=no_duplicates)
-    if head["fmt"] != 1 or head["suite"] != 1:
+    if head["fmt"] != 1 or head["suite"] != 1 or head["names"] != "plain":
         raise Refused("too new")
     for slot in head["slots"]:
         if slot["type"] == "password":
