@@ -96,8 +96,9 @@ func mustBeEmpty(ctx context.Context, b *vaults.Bucket) error {
 
 func abortUploads(ctx context.Context, b *vaults.Bucket) error {
 	uploads := b.Vault.Store().Uploads()
+	opts := &providers.ListUploadsOptions{Prefix: b.Name + "/"}
 	for {
-		page, err := uploads.List(ctx, &providers.ListUploadsOptions{Prefix: b.Name + "/"})
+		page, err := uploads.List(ctx, opts)
 		if err != nil {
 			return err
 		}
@@ -105,6 +106,7 @@ func abortUploads(ctx context.Context, b *vaults.Bucket) error {
 			if err := uploads.Abort(ctx, up.Upload); err != nil && !providers.Is(err, providers.NoSuchUpload) {
 				return err
 			}
+			opts.After, opts.UploadAfter = up.Key, up.ID
 		}
 		if !page.More || len(page.Uploads) == 0 {
 			return nil

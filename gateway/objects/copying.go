@@ -59,9 +59,12 @@ func (s *Service) copyOnce(ctx context.Context, at *place, in *CopyInput) (*PutO
 	if err != nil {
 		return nil, err
 	}
-	guarded := onto && in.Conditions == WriteConditions{} && (&WriteConditions{IfMatch: src.revision}).check(at.store().Capabilities(), object.CanonicalSize(src.Size)) == nil
-	if guarded {
-		opts.IfMatch = src.revision // a write that comes in between is newer than what is being copied, and must stand
+	guarded := false
+	if guard := (WriteConditions{IfMatch: src.revision}); onto && in.Conditions == (WriteConditions{}) {
+		// A write that comes in between is newer than what is being copied, and must stand.
+		if guarded = guard.check(at.store().Capabilities(), object.CanonicalSize(src.Size)) == nil; guarded {
+			opts.IfMatch = src.revision
+		}
 	}
 	out, err := s.store(ctx, w, opts)
 	switch {

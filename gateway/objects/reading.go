@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"sallyport/crypto/object"
+	"sallyport/crypto/vault"
 	"sallyport/gateway/checksum"
 )
 
@@ -49,7 +50,7 @@ func (s *Service) readOnce(ctx context.Context, at *place, in *GetInput, why pur
 	if err != nil {
 		return nil, err
 	}
-	s.remember(r)
+	s.remember(at, r.info.ETag, r.id.Mode, r.meta.ETag)
 	if err := in.Conditions.check(r.etag, r.info.ModTime, why == asSource); err != nil {
 		return nil, err
 	}
@@ -80,13 +81,15 @@ func (s *Service) readOnce(ctx context.Context, at *place, in *GetInput, why pur
 	return out, nil
 }
 
-// remember keeps the ETag of an opened tail for LIST.
-func (s *Service) remember(r *storedRevision) {
-	view, err := s.view(r.bucket.Vault)
-	if err != nil || view == nil {
-		return // without the cache LIST reads the tail itself
+// remember keeps the ETag of a tail for LIST, if the vault's policy makes LIST ask for it.
+func (s *Service) remember(at *place, backendETag string, mode object.Mode, inTail string) {
+	policy, err := at.bucket.Vault.Policy()
+	if err != nil || policy != vault.ETagMD5 {
+		return
 	}
-	rememberTail(view, r.backendKey, r.info.ETag, r.id.Mode, r.meta.ETag)
+	if view, err := s.view(at.bucket.Vault); err == nil {
+		rememberTail(view, at.backendKey, backendETag, mode, inTail)
+	}
 }
 
 func (r *storedRevision) describe() ObjectInfo {
@@ -123,7 +126,7 @@ func (o *GetOutput) choosePart(r *storedRevision, layout *object.Layout, table [
 		return e
 	}
 	o.Offset, o.Length, o.PartSize = f.PlainOffset, f.Plain, f.Plain
-	o.Partial = o.Size > 0 // no range describes an empty object
+	o.Partial = f.Plain > 0 // no range describes nothing
 	for i := range table {
 		if table[i].Part == number {
 			o.PartChecksum = entryChecksum(&table[i], r.meta)

@@ -133,6 +133,7 @@ func TestPartNumberOfObjectsOfOneFrame(t *testing.T) {
 	w.put("put", []byte("content"))
 	w.put("empty", nil)
 	w.plantParts("one", nil, part{4, []byte("only part")})
+	w.plantParts("last empty", nil, part{1, content(1, 5<<20)}, part{2, nil})
 	for _, tc := range []struct {
 		key     string
 		number  int
@@ -142,6 +143,7 @@ func TestPartNumberOfObjectsOfOneFrame(t *testing.T) {
 	}{
 		{"put", 1, "content", true, 0}, {"put", 2, "", false, InvalidRange}, {"empty", 1, "", false, 0}, {"empty", 2, "", false, InvalidRange},
 		{"one", 4, "only part", true, 0}, {"one", 1, "", false, InvalidRange},
+		{"last empty", 2, "", false, 0}, {"last empty", 1, string(content(1, 5<<20)), true, 0},
 	} {
 		what := fmt.Sprint(tc.key, " part ", tc.number)
 		got, out, err := w.get(&GetInput{Key: tc.key, PartNumber: tc.number})

@@ -160,7 +160,7 @@ func (s *Service) explain(ctx context.Context, r *storedRevision, err error) err
 	case errors.Is(err, object.ErrDamaged):
 		return s.damaged(r.place, "the stored object does not verify: it was altered, cut or extended", err)
 	case errors.Is(err, vaults.ErrUnknownEpoch):
-		return s.damaged(r.place, fmt.Sprintf("the stored object is sealed under epoch %d, which the vault file does not know", r.id.Epoch), err)
+		return s.damaged(r.place, fmt.Sprintf("the stored object is sealed under epoch %d, which this gateway's vault file does not know: it was altered, or the vault was changed since it was opened here", r.id.Epoch), err)
 	}
 	return err
 }
@@ -191,6 +191,9 @@ func (s *Service) beginsLikeOurs(ctx context.Context, r *storedRevision) bool {
 
 // fetch reads a range of the same revision's file: from memory if it is there, else from the backend, which is held to the revision.
 func (r *storedRevision) fetch(ctx context.Context, off, length int64) (io.ReadCloser, error) {
+	if length == 0 {
+		return io.NopCloser(&memory{}), nil // the backend would take it for "to the end"
+	}
 	if inEnd := off - (r.info.Size - int64(len(r.end))); inEnd >= 0 {
 		return io.NopCloser(&memory{r.end[inEnd : inEnd+length]}), nil
 	}

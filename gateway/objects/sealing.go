@@ -163,9 +163,7 @@ func (s *Service) store(ctx context.Context, w *write, opts *providers.PutOption
 	if err != nil {
 		return nil, bodyFailure(source, err)
 	}
-	if view, err := s.view(v); err == nil {
-		rememberTail(view, w.backendKey, info.ETag, id.Mode, meta.ETag)
-	}
+	s.remember(w.place, info.ETag, id.Mode, meta.ETag)
 	return &PutOutput{ETag: shownETag(policy, id.Mode, meta.ETag, info.ETag), Checksum: shownChecksum(meta), ModTime: wholeSeconds(info.ModTime)}, nil
 }
 
