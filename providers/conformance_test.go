@@ -51,7 +51,7 @@ func TestStoreOfLackingDriverConforms(t *testing.T) {
 }
 
 func TestStoreThatSplitsConforms(t *testing.T) {
-	drivertest.Run(t, over(mem.Options{SplitAbove: 1000, MaxObject: 1 << 30}, store(providers.StoreOptions{SplitPart: 300})))
+	drivertest.Run(t, over(mem.Options{SplitAbove: 1000, MaxObject: 1 << 30}, store(providers.StoreOptions{SplitPart: 4000})))
 }
 
 func TestSingleGatewayStoreConforms(t *testing.T) {
@@ -61,7 +61,7 @@ func TestSingleGatewayStoreConforms(t *testing.T) {
 func TestSingleGatewayStoreThatSplitsConforms(t *testing.T) {
 	opts := lacking
 	opts.SplitAbove = 1000
-	drivertest.Run(t, over(opts, store(providers.StoreOptions{SingleGateway: true, SplitPart: 700})))
+	drivertest.Run(t, over(opts, store(providers.StoreOptions{SingleGateway: true, SplitPart: 3000})))
 }
 
 func TestSingleGatewayConforms(t *testing.T) {

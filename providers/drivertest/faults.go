@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,6 +24,9 @@ type FaultOptions struct {
 	// Heals says that the decorator repeats what fails in passing, so that a call whose body can be sent again succeeds in spite of one
 	// failure; that it finds out what became of a change where that can be proved; and that it notices a read which ends early.
 	Heals bool
+
+	// Only limits the run to the scenarios whose names begin with this: for a decorator that differs from another in one call.
+	Only string
 }
 
 // world is one run: a root in memory, faults above it, the decorator on top.
@@ -58,6 +62,9 @@ type scenario struct {
 // goroutine left. Time is synctest's, so that no wait is waited for.
 func RunFaults(t *testing.T, decorate func(driver.Driver) driver.Driver, opts FaultOptions) {
 	for _, sc := range scenarios() {
+		if !strings.HasPrefix(sc.name, opts.Only) {
+			continue
+		}
 		t.Run(sc.name, func(t *testing.T) {
 			runs := 0
 			for _, f := range faultModes(opts.Heals) {
