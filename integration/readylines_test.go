@@ -66,7 +66,7 @@ func TestReadyLinesWorkAsPrinted(t *testing.T) {
 				}
 				then := step.then
 				if step.client == "restic" {
-					last := strings.TrimSuffix(lines[strings.LastIndex(lines, "restic "):], " init\n")
+					last := strings.TrimSuffix(lines[strings.LastIndex(lines, "restic -r"):], " init\n")
 					then = strings.ReplaceAll(then, "$LAST", last)
 				}
 				// A shell of its own for each: a block must not lean on the one before.
