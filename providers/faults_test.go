@@ -13,6 +13,11 @@ func TestStoreUnderFaults(t *testing.T) {
 	drivertest.RunFaults(t, store(providers.StoreOptions{}), drivertest.FaultOptions{Heals: true})
 }
 
+func TestStoreOfFileSystemUnderFaults(t *testing.T) {
+	opts := drivertest.FaultOptions{Mem: mem.Options{NoSeenIsDurable: true}, Heals: true}
+	drivertest.RunFaults(t, store(providers.StoreOptions{}), opts)
+}
+
 func TestStoreThatSplitsUnderFaults(t *testing.T) {
 	// Parts are so long that a sweep through every call of the longest body stays within hundreds of runs.
 	opts := drivertest.FaultOptions{Mem: mem.Options{SplitAbove: 2500}, Heals: true, Only: "Put"}

@@ -348,6 +348,29 @@ func TestUnknownPut(t *testing.T) {
 	}
 }
 
+// After a failed sync of a directory the new object is seen, and may be gone after a crash: that it is seen proves nothing.
+func TestUnknownOutcomeWhereSeenIsNotDurable(t *testing.T) {
+	for _, op := range []string{"Put", "Uploads.Complete", "Delete"} {
+		for _, opts := range []*driver.PutOptions{nil, {IfNoneMatch: true}} {
+			synctest.Test(t, func(t *testing.T) {
+				plan := faulty.NthOf(op, 1, false, faulty.Fault{Mode: faulty.After, Kind: driver.UnknownOutcome})
+				b := newBench(t, plan, providers.StoreOptions{SplitPart: 500}, mem.Options{SplitAbove: 1000, NoSeenIsDurable: true})
+				var err error
+				switch op {
+				case "Put":
+					_, err = b.store.Put(t.Context(), "k", body("new"), 3, opts)
+				case "Uploads.Complete":
+					_, err = b.store.Put(t.Context(), "k", body(string(someBytes[:2000])), 2000, opts)
+				case "Delete":
+					b.putRaw(t, "k", "old")
+					err = b.store.Delete(t.Context(), "k", nil)
+				}
+				wantKind(t, err, driver.UnknownOutcome)
+			})
+		}
+	}
+}
+
 func ifNoneMatch(string) *driver.PutOptions  { return &driver.PutOptions{IfNoneMatch: true} }
 func ifMatch(etag string) *driver.PutOptions { return &driver.PutOptions{IfMatch: etag} }
 

@@ -82,7 +82,7 @@ func (r *retry) lookForPut(ctx context.Context, key string, src *source, size in
 		return nil, unclear
 	case opts.IfMatch != "" && info.ETag == opts.IfMatch:
 		return nil, untouched
-	case info.Size != size || !src.retained():
+	case info.Size != size || !src.retained() || !r.caps.SeenIsDurable:
 		return nil, unclear
 	}
 	stored, _, err := r.Get(ctx, key, &GetOptions{IfMatch: info.ETag})
@@ -134,7 +134,7 @@ func (r *retry) Delete(ctx context.Context, key string, opts *DeleteOptions) err
 func (r *retry) lookForDelete(ctx context.Context, key string, opts *DeleteOptions) verdict {
 	info, err := r.Head(ctx, key)
 	switch {
-	case driver.Is(err, NotFound) && opts.IfMatch == "":
+	case driver.Is(err, NotFound) && opts.IfMatch == "" && r.caps.SeenIsDurable:
 		return happened
 	case err == nil && opts.IfMatch != "" && info.ETag == opts.IfMatch:
 		return untouched

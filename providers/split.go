@@ -209,6 +209,9 @@ func (j *splitPut) getBuffer() *[]byte {
 // recognise returns the object's Info if it is the one of this upload. Nobody else knows the upload's id, so that an object of the same
 // length with the same end was made by it.
 func (j *splitPut) recognise(ctx context.Context) *Info {
+	if !j.caps.SeenIsDurable {
+		return nil
+	}
 	info, err := j.d.Head(ctx, j.up.Key)
 	if err != nil || info.Size != j.size || len(j.tail) == 0 {
 		return nil

@@ -121,6 +121,7 @@ type Capabilities struct {
 	CompleteIfNoneMatch, CompleteIfMatch bool // atomic at Uploads.Complete
 	ConditionalDelete                    bool // Delete with IfMatch
 	StrongList                           bool // lists reflect every finished change
+	SeenIsDurable                        bool // what a read shows will last, also if its write ended with UnknownOutcome; never for a bare file system
 	CopyPart                             bool
 	EqualParts                           bool // all parts but the last must have one size
 	Versions, ObjectLock                 bool

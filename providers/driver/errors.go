@@ -26,7 +26,7 @@ const (
 	Denied                  // the credentials are accepted and do not permit this
 	Throttled               // slow down, RetryAfter may say for how long
 	Unavailable             // a passing failure; the same call may succeed
-	UnknownOutcome          // the change may or may not have happened, whole either way
+	UnknownOutcome          // the change may or may not have happened, or may not last; whole either way
 	NoSpace                 // no room or quota; nothing was changed
 	ReadOnly                // the backend accepts no writes at present
 	Corrupt                 // the backend contradicts itself: a cut answer, a lost part, a wrong length

@@ -31,7 +31,7 @@ type Options struct {
 	Now        func() time.Time // nil = time.Now; called from many goroutines
 
 	// What the root is to lack, for tests of what makes up for it.
-	NoPutIfNoneMatch, NoPutIfMatch, NoCompleteIfNoneMatch, NoCompleteIfMatch, NoConditionalDelete, NoCopyPart bool
+	NoPutIfNoneMatch, NoPutIfMatch, NoCompleteIfNoneMatch, NoCompleteIfMatch, NoConditionalDelete, NoCopyPart, NoSeenIsDurable bool
 }
 
 // Driver is a handle on a root. Safe for concurrent use.
@@ -68,7 +68,7 @@ func New(opts *Options) *Driver {
 		PutIfNoneMatch: !opts.NoPutIfNoneMatch, PutIfMatch: !opts.NoPutIfMatch,
 		CompleteIfNoneMatch: !opts.NoCompleteIfNoneMatch, CompleteIfMatch: !opts.NoCompleteIfMatch,
 		ConditionalDelete: !opts.NoConditionalDelete, CopyPart: !opts.NoCopyPart,
-		StrongList: true, EqualParts: opts.EqualParts,
+		StrongList: true, SeenIsDurable: !opts.NoSeenIsDurable, EqualParts: opts.EqualParts,
 		MinPart: opts.MinPart, MaxPart: opts.MaxPart, MaxObject: opts.MaxObject, SplitAbove: opts.SplitAbove, MaxKey: opts.MaxKey,
 	}
 	if r.caps.MaxObject == 0 {
