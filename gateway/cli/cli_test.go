@@ -1,0 +1,249 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/crypto/vault"
+)
+
+// console is a command's surroundings without a terminal.
+type console struct {
+	t   *testing.T
+	out bytes.Buffer
+	in  *os.File
+	err *os.File
+}
+
+func newConsole(t *testing.T) *console {
+	t.Helper()
+	in, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr, err := os.CreateTemp(t.TempDir(), "stderr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = in.Close(), stderr.Close() })
+	return &console{t: t, in: in, err: stderr}
+}
+
+// run carries out a command and returns its exit code and what it wrote.
+func (c *console) run(ctx context.Context, args ...string) (code int, stdout, stderr string) {
+	c.t.Helper()
+	c.out.Reset()
+	if err := c.err.Truncate(0); err != nil {
+		c.t.Fatal(err)
+	}
+	if _, err := c.err.Seek(0, io.SeekStart); err != nil {
+		c.t.Fatal(err)
+	}
+	code = Run(ctx, args, &Stdio{In: c.in, Out: &c.out, Err: c.err})
+	text, err := os.ReadFile(c.err.Name())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return code, c.out.String(), string(text)
+}
+
+func (c *console) want(code int, contains string, args ...string) string {
+	c.t.Helper()
+	got, stdout, stderr := c.run(c.t.Context(), args...)
+	if got != code || !strings.Contains(stdout+stderr, contains) {
+		c.t.Errorf("sallyport %s: exit %d, want %d with %q:\n%s%s", strings.Join(args, " "), got, code, contains, stdout, stderr)
+	}
+	return stdout
+}
+
+func TestUsage(t *testing.T) {
+	c := newConsole(t)
+	c.want(0, "quickstart", "--help")
+	c.want(0, "quickstart")
+	c.want(0, "sallyport", "version")
+	c.want(2, "Try: sallyport --help", "nonsense")
+	c.want(2, "--to", "recover", "--from", t.TempDir())
+	c.want(2, "say which vault", "vault", "status")
+	c.want(2, "there is no folder", "vault", "status", "--dir", filepath.Join(t.TempDir(), "absent"))
+	c.want(2, "--tls", "quickstart", "--dir", t.TempDir(), "--listen", "0.0.0.0:0")
+	c.want(2, "host:port", "quickstart", "--dir", t.TempDir(), "--listen", "nowhere")
+}
+
+func TestKeyNew(t *testing.T) {
+	c := newConsole(t)
+	first := c.want(0, "nobody can restore", "key", "new")
+	if !regexp.MustCompile(`^([0-9a-f]{4} ){15}[0-9a-f]{4}\n$`).MatchString(first) {
+		t.Errorf("standard output is not one key: %q", first)
+	}
+	if second := c.want(0, "", "key", "new"); second == first {
+		t.Error("the same key twice")
+	}
+}
+
+// TestKeyLines: a key is shown in groups of four, all of it.
+func TestKeyLines(t *testing.T) {
+	key := vault.NewRecoveryKey()
+	lines := keyLines(key)
+	if strings.Join(strings.Fields(lines), " ") != key.Reveal() || strings.Count(lines, "\n") != 4 {
+		t.Errorf("%q for %q", lines, key.Reveal())
+	}
+}
+
+const fiveMistakes = `
+regoin: us-east-1
+listen: {address: "0.0.0.0:9710"}
+state_dir: /var/lib/sallyport
+providers:
+  nas: {type: locall, path: /srv}
+vaults:
+  - {name: home, provider: nass, buckets: ["["]}
+credentials:
+  - {access_key: ab, secret_key: short, allow: [{buckets: ["*"], ops: [fly]}]}
+`
+
+func TestConfigCheckReportsEverything(t *testing.T) {
+	c := newConsole(t)
+	file := filepath.Join(t.TempDir(), "sallyport.yaml")
+	if err := os.WriteFile(file, []byte(fiveMistakes), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _, stderr := c.run(t.Context(), "config", "check", "--config", file)
+	for _, want := range []string{"line 2: regoin", "line 3: listen.address", "providers.nas.type", "nass", "vaults[0].buckets[0]", "ops[0]", "secret_key: is too short"} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("nothing is said of %q:\n%s", want, stderr)
+		}
+	}
+	if strings.Contains(stderr, "short\"") {
+		t.Error("the report repeats a secret")
+	}
+	c.want(2, "problem", "config", "check", "--config", file)
+	c.want(2, "no such file", "config", "check", "--config", file+"x")
+}
+
+// keyFile writes a fresh key to a file.
+func keyFile(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte(vault.NewRecoveryKey().Reveal()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// quickstart runs quickstart until it has said where it serves.
+func (c *console) quickstart(args ...string) (said quickstartResult, stop func() (int, string)) {
+	c.t.Helper()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(c.t.Context())
+	ended := make(chan int, 1)
+	go func() {
+		ended <- Run(ctx, append([]string{"quickstart", "--json", "--listen", "127.0.0.1:0"}, args...), &Stdio{In: c.in, Out: writer, Err: c.err})
+		_ = writer.Close()
+	}()
+	line := json.NewDecoder(reader)
+	if err := line.Decode(&said); err != nil {
+		cancel()
+		text, _ := os.ReadFile(c.err.Name())
+		c.t.Fatalf("quickstart says nothing: %v, exit %d\n%s", err, <-ended, text)
+	}
+	return said, func() (int, string) {
+		cancel()
+		select {
+		case code := <-ended:
+			text, _ := os.ReadFile(c.err.Name())
+			return code, string(text)
+		case <-time.After(30 * time.Second):
+			c.t.Fatal("quickstart does not stop")
+			return 0, ""
+		}
+	}
+}
+
+func TestQuickstartTwice(t *testing.T) {
+	c := newConsole(t)
+	dir := filepath.Join(t.TempDir(), "vault")
+	first, stop := c.quickstart("--dir", dir)
+	if first.RecoveryKey == "" || first.AccessKey == "" || first.SecretKey == "" || !strings.HasPrefix(first.Endpoint, "http://127.0.0.1:") {
+		t.Fatalf("said %+v", first)
+	}
+	if code, stderr := stop(); code != 0 {
+		t.Fatalf("stop: exit %d\n%s", code, stderr)
+	}
+	c.want(2, "no terminal", "quickstart", "--dir", dir, "--listen", "127.0.0.1:0")
+	c.want(1, "opens none", "quickstart", "--dir", dir, "--listen", "127.0.0.1:0", "--key-file", keyFile(t))
+	right := filepath.Join(t.TempDir(), "right")
+	if err := os.WriteFile(right, []byte(strings.ToUpper(strings.ReplaceAll(first.RecoveryKey, " ", "-"))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again, stop := c.quickstart("--dir", dir, "--key-file", right, "--tls")
+	if again.RecoveryKey != "" || again.AccessKey != first.AccessKey || again.SecretKey != first.SecretKey {
+		t.Errorf("started again: %+v", again)
+	}
+	if !strings.HasPrefix(again.Endpoint, "https://") || again.CACert == "" {
+		t.Errorf("with --tls: %+v", again)
+	}
+	c.want(1, "", "vault", "passwd", "--dir", dir, "--key-file", right) // the folder is in use
+	if code, stderr := stop(); code != 0 {
+		t.Fatalf("stop: exit %d\n%s", code, stderr)
+	}
+	c.want(0, "verified    yes", "vault", "status", "--dir", dir, "--key-file", right)
+	c.want(0, "verified    no", "vault", "status", "--dir", dir)
+	c.want(2, "only one of", "vault", "status", "--dir", dir, "--key-file", right, "--password-file", right)
+	c.want(2, "is not a root", "recover", "--from", dir, "--to", t.TempDir(), "--key-file", right)
+	c.want(2, "lies inside", "recover", "--from", filepath.Join(dir, "data"), "--to", filepath.Join(dir, "data", "out"), "--key-file", right)
+	c.want(0, "0 objects restored", "recover", "--from", filepath.Join(dir, "data"), "--to", t.TempDir(), "--key-file", right)
+}
+
+func TestPasswordCommands(t *testing.T) {
+	c := newConsole(t)
+	dir := filepath.Join(t.TempDir(), "vault")
+	key := keyFile(t)
+	_, stop := c.quickstart("--dir", dir, "--key-file", key)
+	stop()
+	password := func(text string) string {
+		file := filepath.Join(t.TempDir(), "password")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	first, second, weak := password("unlikely Walrus teapot 41"), password("marble Quokka lantern 98"), password("password")
+	c.want(2, "no terminal", "vault", "passwd", "--dir", dir, "--key-file", key)
+	c.want(1, "", "vault", "passwd", "--dir", dir, "--key-file", key, "--new-password-file", weak)
+	c.want(0, "is added", "vault", "passwd", "--dir", dir, "--key-file", key, "--new-password-file", first)
+	c.want(0, "verified    yes", "vault", "status", "--dir", dir, "--password-file", first)
+	c.want(0, "is changed", "vault", "passwd", "--dir", dir, "--password-file", first, "--new-password-file", second)
+	c.want(1, "opens none", "vault", "status", "--dir", dir, "--password-file", first)
+	c.want(0, "verified    yes", "vault", "status", "--dir", dir, "--password-file", second)
+}
+
+func TestObjectCommandsRefuseForeignFiles(t *testing.T) {
+	c := newConsole(t)
+	foreign := filepath.Join(t.TempDir(), "photo.jpg")
+	if err := os.WriteFile(foreign, bytes.Repeat([]byte("x"), 10000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.want(1, "not an object file", "object", "inspect", foreign)
+	c.want(1, "--vault-file", "object", "decrypt", foreign, "--key-file", keyFile(t))
+	c.want(1, "no such file", "object", "inspect", foreign+"x")
+	c.want(1, "not a regular file", "object", "inspect", filepath.Dir(foreign))
+}
+
+func TestDefaultName(t *testing.T) {
+	for key, want := range map[string]string{"a/b/c.txt": "c.txt", "c": "c", "a/": "", "..": "", "a/.hidden": "", `a\b`: "", "a:b": ""} {
+		if got, err := defaultName(key); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", key, got, err)
+		}
+	}
+}
