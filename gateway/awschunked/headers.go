@@ -25,8 +25,8 @@ func ParseDecodedLength(h http.Header) (int64, error) {
 	return int64(n), nil
 }
 
-// ParseTrailerNames reads x-amz-trailer: header names separated by commas, over one or several headers. It returns them in lower case, nil when there are none. Repeated names, more than 16, and what no
-// header is called are refused with an *[Error].
+// ParseTrailerNames reads x-amz-trailer: header names separated by commas, over one or several headers. It returns them in lower case,
+// nil when there are none. Repeated names, more than 16, and what no header is called are refused with an *[Error].
 func ParseTrailerNames(h http.Header) ([]string, error) {
 	var names []string
 	for _, value := range h["X-Amz-Trailer"] {
@@ -41,8 +41,8 @@ func ParseTrailerNames(h http.Header) ([]string, error) {
 	return names, nil
 }
 
-// StripContentEncoding returns a Content-Encoding without aws-chunked, which is the transport's and not the object's; found says whether it was there. "aws-chunked,gzip" gives "gzip".
-// Repeated headers are joined by the caller with ",".
+// StripContentEncoding returns a Content-Encoding without aws-chunked, which is the transport's and not the object's; found says
+// whether it was there. "aws-chunked,gzip" gives "gzip". Repeated headers are joined by the caller with ",".
 func StripContentEncoding(value string) (rest string, found bool) {
 	var kept []string
 	for coding := range strings.SplitSeq(value, ",") {

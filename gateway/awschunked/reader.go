@@ -31,8 +31,8 @@ const (
 	UnsignedTrailer                 // STREAMING-UNSIGNED-PAYLOAD-TRAILER
 )
 
-// Verifier verifies the chain of signatures; sigv4.ChunkVerifier is one. Its methods are called in the order of the body, must not keep their arguments, and return false for a wrong signature,
-// whatever its length.
+// Verifier verifies the chain of signatures; sigv4.ChunkVerifier is one. Its methods are called in the order of the body, must not
+// keep their arguments, and return false for a wrong signature, whatever its length.
 type Verifier interface {
 	VerifyChunk(dataSHA256 *[sha256.Size]byte, signature []byte) bool
 	VerifyTrailer(trailerSHA256 *[sha256.Size]byte, signature []byte) bool
@@ -65,8 +65,9 @@ type Reader struct {
 	err       error
 }
 
-// NewReader decodes src. opts is copied, but not the slice and the verifier in it. A negative DecodedLength and trailer names with a mode that has no trailers are refused with an *[Error]. It panics on a mode that does not
-// exist and on a signed mode without Verifier: decoding such a body unverified must be impossible.
+// NewReader decodes src. opts is copied, but not the slice and the verifier in it. A negative DecodedLength and trailer names with a
+// mode that has no trailers are refused with an *[Error]. It panics on a mode that does not exist and on a signed mode without
+// Verifier: decoding such a body unverified must be impossible.
 func NewReader(src io.Reader, opts *Options) (*Reader, error) {
 	r := &Reader{src: bufio.NewReaderSize(src, bufferSize), opts: *opts, left: opts.DecodedLength}
 	switch opts.Mode {
@@ -106,8 +107,8 @@ func (r *Reader) Trailers() []Trailer {
 	return r.trailers
 }
 
-// Read decodes the next bytes, at most to the end of the chunk. io.EOF means that the whole body was there and verified; every error stays. The last bytes of a signed chunk are handed over only
-// after its signature verified.
+// Read decodes the next bytes, at most to the end of the chunk. io.EOF means that the whole body was there and verified; every error
+// stays. The last bytes of a signed chunk are handed over only after its signature verified.
 func (r *Reader) Read(p []byte) (int, error) {
 	if r.err != nil {
 		return 0, r.err

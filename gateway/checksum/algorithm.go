@@ -132,8 +132,8 @@ const (
 	TypeComposite  = "COMPOSITE"
 )
 
-// ParseType reads the value of x-amz-checksum-type for a multipart upload with algorithm a; "" is the type S3 takes by default: COMPOSITE, and
-// FULL_OBJECT for CRC64NVME. The error is an *[Error] with InvalidType.
+// ParseType reads the value of x-amz-checksum-type for a multipart upload with algorithm a; "" is the type S3 takes by default:
+// COMPOSITE, and FULL_OBJECT for CRC64NVME. The error is an *[Error] with InvalidType.
 func ParseType(a Algorithm, value string) (composite bool, err error) {
 	switch {
 	case a.Size() == 0:

@@ -13,8 +13,8 @@ import (
 // ETag returns the ETag of an object put in one request, without quotes: the MD5 in lower-case hex.
 func ETag(sum [md5.Size]byte) string { return hex.EncodeToString(sum[:]) }
 
-// MultipartETag returns the ETag of a multipart object, without quotes: the MD5 of the concatenated part MD5s in hex, then "-N". parts are in ascending part
-// order; no parts gives "".
+// MultipartETag returns the ETag of a multipart object, without quotes: the MD5 of the concatenated part MD5s in hex, then "-N". parts
+// are in ascending part order; no parts gives "".
 func MultipartETag(parts [][md5.Size]byte) string {
 	if len(parts) == 0 {
 		return ""
@@ -26,8 +26,8 @@ func MultipartETag(parts [][md5.Size]byte) string {
 	return hex.EncodeToString(h.Sum(nil)) + "-" + strconv.Itoa(len(parts))
 }
 
-// Composite returns the COMPOSITE value of a multipart object: the digest of the concatenated raw part digests. parts are in ascending part order, all of one
-// algorithm that allows COMPOSITE, none composite itself. The error is an *[Error].
+// Composite returns the COMPOSITE value of a multipart object: the digest of the concatenated raw part digests. parts are in ascending
+// part order, all of one algorithm that allows COMPOSITE, none composite itself. The error is an *[Error].
 func Composite(a Algorithm, parts []Value) (Value, error) {
 	if !a.AllowsComposite() {
 		return Value{}, &Error{Reason: InvalidType, Algorithm: a, Message: "the algorithm has no composite checksum"}
@@ -51,8 +51,8 @@ type Part struct {
 	Size  int64
 }
 
-// Combine returns the FULL_OBJECT value of the parts' concatenation without reading a byte, for the algorithms that allow it (the CRCs). parts are in
-// ascending part order, all of algorithm a, none composite. The error is an *[Error].
+// Combine returns the FULL_OBJECT value of the parts' concatenation without reading a byte, for the algorithms that allow it (the
+// CRCs). parts are in ascending part order, all of algorithm a, none composite. The error is an *[Error].
 func Combine(a Algorithm, parts []Part) (Value, error) {
 	if !a.AllowsFullObject() {
 		return Value{}, &Error{Reason: InvalidType, Algorithm: a, Message: "the algorithm has no full-object checksum over parts"}

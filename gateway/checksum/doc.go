@@ -1,14 +1,14 @@
 // Package checksum computes every digest of a body in one pass and holds the body to what the client promised.
 //
 // [Algorithm] and [Value] are the x-amz-checksum-* family: names, header names, sizes, base64 forms, and which types (FULL_OBJECT,
-// COMPOSITE) S3 allows. [ParseHeaders] reads what a request promises about its body. [Reader] wraps the body, computes the wanted digests beside
-// the consumer on another processor, and verifies them before the consumer sees io.EOF: on a mismatch it returns an *[Error] instead, so
-// a consumer that commits only after a clean end never commits wrong bytes. [MultipartETag], [Composite] and [Combine] make
-// the values of a multipart object from those of its parts.
+// COMPOSITE) S3 allows. [ParseHeaders] reads what a request promises about its body. [Reader] wraps the body, computes the wanted
+// digests beside the consumer on another processor, and verifies them before the consumer sees io.EOF: on a mismatch it returns an
+// *[Error] instead, so a consumer that commits only after a clean end never commits wrong bytes. [MultipartETag], [Composite] and
+// [Combine] make the values of a multipart object from those of its parts.
 //
-// It promises: one pass, constant memory (at most [Buffers.Size] bytes per stream), no allocation per block, no goroutine that outlives
-// its work even when a Reader is abandoned without Close. It does not promise secrecy or authenticity: MD5, SHA-1 and the CRCs find accidents,
-// not attackers. Digests are public values, yet they are compared without an early exit.
+// It promises: one pass, constant memory (at most [Buffers.Size] bytes per stream), no allocation per block, no goroutine that
+// outlives its work even when a Reader is abandoned without Close. It does not promise secrecy or authenticity: MD5, SHA-1 and the
+// CRCs find accidents, not attackers. Digests are public values, yet they are compared without an early exit.
 //
 // Every failure is an *[Error]; its [Reason] is what package s3api turns into an S3 error:
 //

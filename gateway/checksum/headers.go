@@ -13,15 +13,18 @@ type Promise struct {
 	ContentMD5 *[md5.Size]byte // Content-MD5, nil when unsent
 	Value      Value           // x-amz-checksum-<algorithm>, zero when unsent
 	Trailer    Algorithm       // the algorithm whose value comes in a trailer, None when there is none
-	// Algorithm is the algorithm asked for: that of value or trailer or, beside a Content-MD5 only, what x-amz-sdk-checksum-algorithm says. None when none is asked for.
+	// Algorithm is the algorithm asked for: that of value or trailer or, beside a Content-MD5 only, what x-amz-sdk-checksum-algorithm
+	// says. None when none is asked for.
 	Algorithm Algorithm
 }
 
-// ParseHeaders reads Content-MD5, x-amz-checksum-*, x-amz-sdk-checksum-algorithm and the announced trailers of a request with a body. trailers are the
-// names in x-amz-trailer (see awschunked.ParseTrailerNames), nil when the body has none; names beside the checksum family are left to others.
-// The error is an *[Error]. A header sent twice, empty or malformed is refused: what cannot be verified is not accepted.
+// ParseHeaders reads Content-MD5, x-amz-checksum-*, x-amz-sdk-checksum-algorithm and the announced trailers of a request with a body.
+// trailers are the names in x-amz-trailer (see awschunked.ParseTrailerNames), nil when the body has none; names beside the checksum
+// family are left to others. The error is an *[Error]. A header sent twice, empty or malformed is refused: what cannot be verified is
+// not accepted.
 //
-// With x-amz-checksum-mode, -type and -algorithm it does nothing; CompleteMultipartUpload, whose value describes the object and not the body, must not use it.
+// With x-amz-checksum-mode, -type and -algorithm it does nothing; CompleteMultipartUpload, whose value describes the object and not
+// the body, must not use it.
 func ParseHeaders(h http.Header, trailers []string) (*Promise, error) {
 	p := &Promise{}
 	if values, ok := h["Content-Md5"]; ok {

@@ -9,8 +9,9 @@ const (
 	blocksPerLane = 3
 )
 
-// Buffers recycles block buffers between Readers, so that streams in steady state allocate none. The zero value is ready; it is safe for concurrent use and must not be
-// copied. Buffers hold plaintext of one request until the next overwrites it, so they are cleared on return.
+// Buffers recycles block buffers between Readers, so that streams in steady state allocate none. The zero value is ready; it is safe
+// for concurrent use and must not be copied. Buffers hold plaintext of one request until the next overwrites it, so they are cleared
+// on return.
 type Buffers struct {
 	pool sync.Pool
 }
@@ -41,8 +42,8 @@ type block struct {
 	data  [blockSize]byte
 }
 
-// lane carries blocks from the reading goroutine to a worker that exists only while blocks wait. The worker holds no resource and waits for nothing, so an abandoned
-// lane is garbage as soon as its few blocks are digested.
+// lane carries blocks from the reading goroutine to a worker that exists only while blocks wait. The worker holds no resource and
+// waits for nothing, so an abandoned lane is garbage as soon as its few blocks are digested.
 type lane struct {
 	digests []digest
 	buffers *Buffers

@@ -14,8 +14,9 @@ import (
 
 // Options say what a [Reader] computes and what the body is held to. The zero value computes and verifies nothing.
 type Options struct {
-	// Size is the exact number of bytes of the body, or -1 when unknown. A shorter body ends with Incomplete, a longer one with TooLong. With a known size the last bytes
-	// are handed over only after everything verified, so that a consumer counting bytes is as safe as one that waits for io.EOF.
+	// Size is the exact number of bytes of the body, or -1 when unknown. A shorter body ends with Incomplete, a longer one with
+	// TooLong. With a known size the last bytes are handed over only after everything verified, so that a consumer counting bytes is
+	// as safe as one that waits for io.EOF.
 	Size int64
 	// MD5 asks for the MD5 of the body (the ETag).
 	MD5 bool
@@ -25,19 +26,21 @@ type Options struct {
 	ContentMD5    *[md5.Size]byte
 	PayloadSHA256 *[sha256.Size]byte
 	Value         Value
-	// Trailer is the algorithm whose promised value comes after the body, None when there is none. TrailerValue is called once, after the source said io.EOF
-	// and before the consumer does, and returns the text of that value (base64); ok = false means the trailer was not sent.
+	// Trailer is the algorithm whose promised value comes after the body, None when there is none. TrailerValue is called once, after
+	// the source said io.EOF and before the consumer does, and returns the text of that value (base64); ok = false means the trailer
+	// was not sent.
 	Trailer      Algorithm
 	TrailerValue func() (text string, ok bool)
 	// Buffers recycles block buffers across Readers; nil means this Reader allocates its own.
 	Buffers *Buffers
 }
 
-// Reader hands on a body and computes its digests beside the consumer. It is the consumer's to read from one goroutine at a time; Value and MD5 may be called
-// after Read returned io.EOF.
+// Reader hands on a body and computes its digests beside the consumer. It is the consumer's to read from one goroutine at a time;
+// Value and MD5 may be called after Read returned io.EOF.
 //
-// Bodies known to fit one block are digested inline. Larger ones are copied block by block to a worker goroutine, which runs only while blocks wait and never blocks on anything else: so a
-// Reader may be abandoned at any point, no goroutine stays behind. Close returns the buffers early; it is good manners, not a duty.
+// Bodies known to fit one block are digested inline. Larger ones are copied block by block to a worker goroutine, which runs only
+// while blocks wait and never blocks on anything else: so a Reader may be abandoned at any point, no goroutine stays behind. Close
+// returns the buffers early; it is good manners, not a duty.
 type Reader struct {
 	src  io.Reader
 	opts Options
@@ -59,8 +62,8 @@ type digest struct {
 	sum       []byte
 }
 
-// NewReader wraps src. opts is copied; nil means no options with unknown size. It panics if Trailer is set without TrailerValue, or an algorithm is out of range:
-// both are the caller's mistakes and not the client's.
+// NewReader wraps src. opts is copied; nil means no options with unknown size. It panics if Trailer is set without TrailerValue, or an
+// algorithm is out of range: both are the caller's mistakes and not the client's.
 func NewReader(src io.Reader, opts *Options) *Reader {
 	r := &Reader{src: src}
 	if opts == nil {
@@ -151,8 +154,8 @@ func (r *Reader) MD5() (sum [md5.Size]byte, ok bool) {
 	return [md5.Size]byte(d.sum), true
 }
 
-// Read hands on the next bytes. io.EOF means that the body had its announced size and every promise held. A broken promise is an *[Error], returned with
-// n = 0 in place of the last bytes; errors of the source pass through. Every error stays.
+// Read hands on the next bytes. io.EOF means that the body had its announced size and every promise held. A broken promise is an
+// *[Error], returned with n = 0 in place of the last bytes; errors of the source pass through. Every error stays.
 func (r *Reader) Read(p []byte) (int, error) {
 	if r.err != nil {
 		return 0, r.err
@@ -206,7 +209,8 @@ func (r *Reader) fail(n int, err error) (int, error) {
 	return 0, err
 }
 
-// expectEnd asks the source for one more byte than announced, which also makes it read and verify what follows the data (chunk signature, trailers).
+// expectEnd asks the source for one more byte than announced, which also makes it read and verify what follows the data (chunk
+// signature, trailers).
 func (r *Reader) expectEnd() error {
 	const patience = 100 // as bufio: a source that returns neither bytes nor errors is broken
 	var extra [1]byte
@@ -311,8 +315,8 @@ func (r *Reader) release() {
 	}
 }
 
-// Close releases the buffers, without touching the source. Further Reads fail, or say io.EOF if that was reached. It never fails and may be called repeatedly, from
-// the goroutine that reads.
+// Close releases the buffers, without touching the source. Further Reads fail, or say io.EOF if that was reached. It never fails and
+// may be called repeatedly, from the goroutine that reads.
 func (r *Reader) Close() error {
 	if r.err == nil {
 		r.err = errClosed

@@ -10,16 +10,16 @@ import (
 // MaxParts is the largest number of parts of a multipart object.
 const MaxParts = 10000
 
-// Value is one checksum: an algorithm and its digest; with parts > 0 it is composite, a digest of so many part digests. The zero Value is no checksum.
-// Values are comparable with == (they are public), small, and safe to copy.
+// Value is one checksum: an algorithm and its digest; with parts > 0 it is composite, a digest of so many part digests. The zero Value
+// is no checksum. Values are comparable with == (they are public), small, and safe to copy.
 type Value struct {
 	algorithm Algorithm
 	parts     int
 	sum       [maxSum]byte
 }
 
-// NewValue makes a Value of a raw digest. parts is 0 for the digest of bytes and the number of parts for a composite one. sum is copied. The error is an
-// *[Error] with InvalidValue.
+// NewValue makes a Value of a raw digest. parts is 0 for the digest of bytes and the number of parts for a composite one. sum is
+// copied. The error is an *[Error] with InvalidValue.
 func NewValue(a Algorithm, sum []byte, parts int) (Value, error) {
 	if a.Size() == 0 || len(sum) != a.Size() || parts < 0 || parts > MaxParts {
 		return Value{}, invalidValue(a)
@@ -29,8 +29,9 @@ func NewValue(a Algorithm, sum []byte, parts int) (Value, error) {
 	return v, nil
 }
 
-// ParseValue reads the form of headers, trailers and XML: standard base64 with padding, followed by "-N" when composite (N = 1…10000, no leading zero). Nothing
-// else is accepted: no white space, no other alphabet, no stray bits. The error is an *[Error] with InvalidValue.
+// ParseValue reads the form of headers, trailers and XML: standard base64 with padding, followed by "-N" when composite (N = 1…10000,
+// no leading zero). Nothing else is accepted: no white space, no other alphabet, no stray bits. The error is an *[Error] with
+// InvalidValue.
 func ParseValue(a Algorithm, text string) (Value, error) {
 	size := a.Size()
 	encoded := base64.StdEncoding.EncodedLen(size)

@@ -135,8 +135,8 @@ func appendCanonicalQuery(dst []byte, q query, presigned bool) []byte {
 	return dst
 }
 
-// canonicalRequest returns the canonical request without its last line (the payload's), ending in a line feed. Every signed header must be there. The result may hold a
-// customer key: it must not be shown or logged, and the caller clears it.
+// canonicalRequest returns the canonical request without its last line (the payload's), ending in a line feed. Every signed header
+// must be there. The result may hold a customer key: it must not be shown or logged, and the caller clears it.
 func (s *Signed) canonicalRequest(r *http.Request, q query) ([]byte, error) {
 	dst := make([]byte, 0, 1024)
 	dst = append(dst, r.Method...)

@@ -15,8 +15,8 @@ const (
 	emptySHA256   = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 )
 
-// ChunkVerifier verifies the signatures of the chunks of one body, each of which covers the one before, beginning with the request's own. It holds the signing key of the day and prints nothing of
-// it. It is for one body and one goroutine.
+// ChunkVerifier verifies the signatures of the chunks of one body, each of which covers the one before, beginning with the request's
+// own. It holds the signing key of the day and prints nothing of it. It is for one body and one goroutine.
 type ChunkVerifier struct {
 	_        [0]func() // == would not be constant-time
 	mac      hash.Hash
@@ -38,15 +38,16 @@ func newChunkVerifier(s *Signed, key []byte) *ChunkVerifier {
 	return v
 }
 
-// VerifyChunk reports whether signature (64 lower-case hex digits) is that of the next chunk, whose data has this SHA-256. After a false it is false for ever. It
-// allocates nothing and keeps neither argument.
+// VerifyChunk reports whether signature (64 lower-case hex digits) is that of the next chunk, whose data has this SHA-256. After a
+// false it is false for ever. It allocates nothing and keeps neither argument.
 func (v *ChunkVerifier) VerifyChunk(dataSHA256 *[sha256.Size]byte, signature []byte) bool {
 	v.begin(chunkPrefix)
 	v.text = append(v.text, emptySHA256+"\n"...)
 	return v.finish(dataSHA256, signature)
 }
 
-// VerifyTrailer is VerifyChunk for the trailers, which follow the last chunk; trailerSHA256 is the digest of their lines, "name:value\n" each.
+// VerifyTrailer is VerifyChunk for the trailers, which follow the last chunk; trailerSHA256 is the digest of their lines,
+// "name:value\n" each.
 func (v *ChunkVerifier) VerifyTrailer(trailerSHA256 *[sha256.Size]byte, signature []byte) bool {
 	v.begin(trailerPrefix)
 	return v.finish(trailerSHA256, signature)

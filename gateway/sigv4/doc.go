@@ -1,24 +1,29 @@
-// Package sigv4 verifies AWS Signature Version 4 on S3 requests: Authorization header and presigned query, and the seed of signed chunked bodies.
+// Package sigv4 verifies AWS Signature Version 4 on S3 requests: Authorization header and presigned query, and the seed of signed
+// chunked bodies.
 //
-// [Parse] reads what the request says of itself, without any secret: access key, scope, signed headers, date, expiry, payload mode. The caller looks the access key up and calls
-// [Signed.Verify] with its [Secret], or with the zero Secret if there is no such key: that does the same work on a dummy key, takes the same time, and always fails. Only
-// after Verify returned nil may anything in the request be believed.
+// [Parse] reads what the request says of itself, without any secret: access key, scope, signed headers, date, expiry, payload mode.
+// The caller looks the access key up and calls [Signed.Verify] with its [Secret], or with the zero Secret if there is no such key:
+// that does the same work on a dummy key, takes the same time, and always fails. Only after Verify returned nil may anything in the
+// request be believed.
 //
-// It promises: constant-time comparison; every x-amz-* header of the request is signed (see below); repeated headers and query parameters are all bound; the path is decoded
-// exactly once and never cleaned; work and memory linear in the request head, which the HTTP server bounds. It does not look at the body: [Payload] says what the
-// caller must hold the body to, and packages checksum and awschunked do that. It keeps no state, so within the clock window a request can be replayed, as with S3 itself.
+// It promises: constant-time comparison; every x-amz-* header of the request is signed (see below); repeated headers and query
+// parameters are all bound; the path is decoded exactly once and never cleaned; work and memory linear in the request head, which the
+// HTTP server bounds. It does not look at the body: [Payload] says what the caller must hold the body to, and packages checksum and
+// awschunked do that. It keeps no state, so within the clock window a request can be replayed, as with S3 itself.
 //
 // # Headers that must be signed
 //
-// Host and every header whose name begins with x-amz-. An unsigned x-amz-copy-source or SSE-C key would let whoever carries a presigned URL choose what is done. Only
-// x-amz-content-sha256 may be left out of the list, for it is the last line of the canonical request anyway; left out, it may not select a streaming verifier. A header spelled so that
-// net/http would not find it under its canonical name is refused.
+// Host and every header whose name begins with x-amz-. An unsigned x-amz-copy-source or SSE-C key would let whoever carries a
+// presigned URL choose what is done. Only x-amz-content-sha256 may be left out of the list, for it is the last line of the canonical
+// request anyway; left out, it may not select a streaming verifier. A header spelled so that net/http would not find it under its
+// canonical name is refused.
 //
 // # What binds what
 //
-// The query is bound as handlers read it: "+" is a space, parameters split at "&" only. (url.Values drops parameters containing ";": handlers that use it see less than was signed,
-// never more.) The path is bound as r.URL.Path, so %2F and / are the same, as in S3 keys. A presigned URL carries its x-amz-* parameters under the signature; S3 honours
-// them like headers, and [Parse] takes x-amz-content-sha256 from there, the rest is the caller's.
+// The query is bound as handlers read it: "+" is a space, parameters split at "&" only. (url.Values drops parameters containing ";":
+// handlers that use it see less than was signed, never more.) The path is bound as r.URL.Path, so %2F and / are the same, as in S3
+// keys. A presigned URL carries its x-amz-* parameters under the signature; S3 honours them like headers, and [Parse] takes
+// x-amz-content-sha256 from there, the rest is the caller's.
 //
 // # Errors
 //
@@ -43,5 +48,6 @@
 //
 // S3 answers InvalidAccessKeyId for an unknown key. Whether to do so is the caller's choice: Verify does not say which it was.
 //
-// Specification: "Requests in" in the project's S3 notes; https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html.
+// Specification: "Requests in" in the project's S3 notes;
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html.
 package sigv4

@@ -35,16 +35,16 @@ type Signed struct {
 	signedHeaders string // as sent: lower-case, sorted, joined by ";"
 	signature     [32]byte
 	payloadLine   string // the last line of the canonical request
-	// otherPayloadLine is a second possible last line: of a presigned request that carries an unsigned x-amz-content-sha256 with a digest, which some signers bind and
-	// others do not. Empty when there is no doubt.
+	// otherPayloadLine is a second possible last line: of a presigned request that carries an unsigned x-amz-content-sha256 with a
+	// digest, which some signers bind and others do not. Empty when there is no doubt.
 	otherPayloadLine string
 }
 
 // scope returns the credential scope: date, region, service and terminator.
 func (s *Signed) scope() string { return s.day + "/" + s.Region + "/" + service + "/" + terminator }
 
-// Parse reads the authentication of a request, and refuses what no secret could make right. The request is not changed and its body not touched. The error is an *[Error]; a request
-// without authentication gives ErrAnonymous.
+// Parse reads the authentication of a request, and refuses what no secret could make right. The request is not changed and its body
+// not touched. The error is an *[Error]; a request without authentication gives ErrAnonymous.
 func Parse(r *http.Request) (*Signed, error) {
 	if r.URL.Opaque != "" {
 		return nil, refuse(InvalidURI, "the request target has no path")

@@ -16,7 +16,8 @@ import (
 // maxSkew is how far the client's clock may be off, either way.
 const maxSkew = 15 * time.Minute
 
-// Secret is a secret access key. The zero Secret stands for an access key that does not exist: verifying with it costs the same and always fails. It prints as REDACTED.
+// Secret is a secret access key. The zero Secret stands for an access key that does not exist: verifying with it costs the same and
+// always fails. It prints as REDACTED.
 type Secret struct {
 	_    [0]func() // == would not be constant-time
 	text string
@@ -37,10 +38,11 @@ func (Secret) LogValue() slog.Value { return slog.StringValue("REDACTED") }
 // MarshalText returns REDACTED.
 func (Secret) MarshalText() ([]byte, error) { return []byte("REDACTED"), nil }
 
-// Verify reports whether the request that s was parsed from was signed with secret, for this region, at a time that is right for now. It reads the request head only and does not change it.
+// Verify reports whether the request that s was parsed from was signed with secret, for this region, at a time that is right for now.
+// It reads the request head only and does not change it.
 //
-// nil means that method, host, path, query, every x-amz-* header and the payload line are the signer's. For the two signed streaming modes it returns the verifier of the chunks, else nil. Pass
-// the zero Secret for an unknown access key. The error is an *[Error].
+// nil means that method, host, path, query, every x-amz-* header and the payload line are the signer's. For the two signed streaming
+// modes it returns the verifier of the chunks, else nil. Pass the zero Secret for an unknown access key. The error is an *[Error].
 func (s *Signed) Verify(r *http.Request, secret Secret, region string, now time.Time) (*ChunkVerifier, error) {
 	if err := s.checkHeaders(r.Header); err != nil {
 		return nil, err
