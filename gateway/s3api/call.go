@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sallyport/gateway/auth"
+	"sallyport/gateway/objects"
 	"sallyport/gateway/sigv4"
 	"sallyport/gateway/telemetry"
 )
@@ -159,6 +160,10 @@ func checkVersion(version string, deleting bool, key string) error {
 // fail answers with the error, or cuts the connection if an answer has begun.
 func (c *call) fail(err error) {
 	f := describe(err)
+	if c.r.Context().Err() != nil && (isKind(err, objects.Canceled) || errors.Is(err, context.Canceled)) {
+		// The client's doing, so it must not look like ours in log and metrics. It is a code on which clients try again, should one still listen.
+		f = refuse("RequestTimeout", "The client closed the connection before the request was finished.").because(err)
+	}
 	c.event.SetError(f.code, err)
 	if c.w.status != 0 {
 		panic(http.ErrAbortHandler)
