@@ -173,7 +173,8 @@ func headsAndLists(t *testing.T, d driver.Driver, n int) string {
 	t.Helper()
 	var got strings.Builder
 	for i := range n {
-		name, err := "H", error(nil)
+		name := "H"
+		var err error
 		if i%2 == 0 {
 			_, err = d.Head(t.Context(), "k")
 		} else {
