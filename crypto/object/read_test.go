@@ -63,7 +63,7 @@ func TestRangesAcrossFrames(t *testing.T) {
 		edges = append(edges, l.Plain()-1, l.Plain())
 		for _, from := range edges {
 			for _, to := range edges {
-				if from <= to {
+				if long := to-from > 100000; from <= to && (!long || to >= l.Plain()-1 && from%2 == 1) {
 					checkRange(t, s, l, from, to-from, direct)
 				}
 			}

@@ -89,7 +89,7 @@ func attacks() []vector {
 			return file
 		}),
 		attack("plaintext-served", "plaintext stands where the ciphertext was", 1000, "foreign", 0, func(_ *generator, p *parts, _ []byte) []byte {
-			return plaintext(object.CanonicalSize(p.plain))
+			return p.all.first(object.CanonicalSize(p.plain))
 		}),
 		attack("wrong-key", "the file is opened with another root key", 1, "wrong key", 0, func(g *generator, _ *parts, file []byte) []byte {
 			other := randomVRK()
@@ -97,12 +97,12 @@ func attacks() []vector {
 			return file
 		}),
 		attack("frame-of-another-attempt", "the frame is that of another attempt to send the same bytes", 100, "damaged", 0, func(_ *generator, p *parts, file []byte) []byte {
-			again, _ := p.frame(0, plaintext(p.plain))
+			again, _ := p.frame(0, p.all.first(p.plain))
 			copy(file, again)
 			return file
 		}),
 		attack("frame-of-another-object", "the frame is that of another object of the same size", 100, "damaged", 0, func(g *generator, p *parts, file []byte) []byte {
-			other := &parts{id: p.id, secret: p.secret}
+			other := &parts{id: p.id, secret: p.secret, all: p.all}
 			other.id.Salt = object.NewSalt()
 			other.secret = g.secret(other.id)
 			copy(file, other.add(0, p.plain).frames[0])
@@ -111,7 +111,7 @@ func attacks() []vector {
 		attack("tail-of-another-object", "the tail is that of another object of the same size", 100, "damaged", 0, func(g *generator, p *parts, file []byte) []byte {
 			id := p.id
 			id.Salt = object.NewSalt()
-			other := &parts{id: id, secret: g.secret(id)}
+			other := &parts{id: id, secret: g.secret(id), all: p.all}
 			other.add(0, p.plain)
 			foreign := other.finish(&generator{}, other.metadata())
 			copy(file[len(file)-object.TailSize:], foreign[len(foreign)-object.TailSize:])
@@ -149,12 +149,12 @@ func multipartAttacks() []vector {
 			copy(file[size:], p.frames[0])
 		}),
 		multipart("part-of-another-attempt", "the second part is that of another attempt", mib5, func(p *parts, file []byte) {
-			again, _ := p.frame(2, plaintext(mib5))
+			again, _ := p.frame(2, p.all.first(mib5))
 			copy(file[size:], again)
 		}),
 		multipart("table-of-another-attempt", "the table was sealed again for other attempts, the tail was not", 0, func(p *parts, file []byte) {
 			entries := slices.Clone(p.entries)
-			_, entries[1] = p.frame(2, plaintext(mib5))
+			_, entries[1] = p.frame(2, p.all.first(mib5))
 			sealed := must(object.SealTable(p.id, p.secret.TableKey(), entries))
 			off, _ := object.TableRange(int64(len(file)), 2)
 			copy(file[off:], sealed)

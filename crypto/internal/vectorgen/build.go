@@ -19,6 +19,7 @@ import (
 // parts is an object in the making: its frames and what the table says about them.
 type parts struct {
 	id      object.Identity
+	all     plaintext
 	secret  keys.ObjectSecret
 	frames  [][]byte
 	entries []object.Entry
@@ -27,7 +28,7 @@ type parts struct {
 
 func (g *generator) start(mode object.Mode) *parts {
 	id := g.identity(mode)
-	return &parts{id: id, secret: g.secret(id)}
+	return &parts{id: id, secret: g.secret(id), all: g.all}
 }
 
 // frame seals plain as one part.
@@ -43,14 +44,14 @@ func (p *parts) frame(number int, plain []byte) ([]byte, object.Entry) {
 
 // add appends a part of n bytes; all parts together are one plaintext by the rule.
 func (p *parts) add(number int, n int64) *parts {
-	sealed, entry := p.frame(number, plaintext(p.plain + n)[p.plain:])
+	sealed, entry := p.frame(number, p.all.first(p.plain + n)[p.plain:])
 	p.frames, p.entries, p.plain = append(p.frames, sealed), append(p.entries, entry), p.plain+n
 	return p
 }
 
 // metadata is what most vectors carry.
 func (p *parts) metadata() *object.Metadata {
-	all := plaintext(p.plain)
+	all := p.all.first(p.plain)
 	m := &object.Metadata{
 		Bucket: "bucket", Key: "folder/key", Headers: map[string]string{"content-type": "text/plain"},
 		UserMetadata: map[string]string{"colour": "blue"}, Time: time.UnixMilli(1790000000123).UTC(), Writer: 0,
@@ -86,7 +87,7 @@ func (p *parts) finish(g *generator, m *object.Metadata) []byte {
 
 // expect records the content of a file.
 func (p *parts) expect(g *generator, m *object.Metadata) {
-	sum := sha256.Sum256(plaintext(p.plain))
+	sum := sha256.Sum256(p.all.first(p.plain))
 	g.Plain, g.PlainSHA256 = p.plain, hex.EncodeToString(sum[:])
 	g.Metadata = describe(m)
 	if len(p.entries) == 1 {

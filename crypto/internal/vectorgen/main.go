@@ -35,8 +35,9 @@ func run(out string, large bool) error {
 		return fmt.Errorf("make directory: %w", err)
 	}
 	m := manifest{Format: 1, Plaintext: plaintextRule}
+	all := newPlaintext()
 	for _, v := range allVectors() {
-		entry, file := v.generate()
+		entry, file := v.generate(all)
 		m.Vectors = append(m.Vectors, entry)
 		if entry.Kept || large {
 			if err := os.WriteFile(filepath.Join(out, entry.File), file, 0o644); err != nil {

@@ -81,16 +81,17 @@ type generator struct {
 	entry
 	vrk      keys.VRK
 	customer keys.CustomerKey
+	all      plaintext
 }
 
 // generate makes the vector from its own stream of randomness.
-func (v vector) generate() (entry, []byte) {
+func (v vector) generate(all plaintext) (entry, []byte) {
 	seed := sha256.Sum256([]byte("sallyport vector " + v.name))
 	saved := rand.Reader
 	rand.Reader = mathrand.NewChaCha8(seed)
 	defer func() { rand.Reader = saved }()
 
-	g := &generator{}
+	g := &generator{all: all}
 	g.Name, g.Fact, g.Kind, g.Result = v.name, v.fact, "object", "ok"
 	g.vrk = keys.NewVRK()
 	g.Epoch = 3
@@ -128,15 +129,26 @@ func (g *generator) refused(result string, released int64) {
 	g.Result, g.Released = result, released
 }
 
-// plaintext makes the first n bytes by the rule of the manifest.
-func plaintext(n int64) []byte {
-	out := make([]byte, 0, n+sha256.Size)
-	for i := uint64(0); int64(len(out)) < n; i++ {
-		sum := sha256.Sum256(binary.BigEndian.AppendUint64(nil, i))
+// plaintext is what all objects hold the beginning of.
+type plaintext []byte
+
+// longestPlain is above the plaintext of every vector.
+const longestPlain = 11 << 20
+
+// newPlaintext makes it by the rule of the manifest.
+func newPlaintext() plaintext {
+	out := make([]byte, 0, longestPlain+sha256.Size)
+	var count [8]byte
+	for i := uint64(0); len(out) < longestPlain; i++ {
+		binary.BigEndian.PutUint64(count[:], i)
+		sum := sha256.Sum256(count[:])
 		out = append(out, sum[:]...)
 	}
-	return out[:n]
+	return out
 }
+
+// first returns the first n bytes.
+func (p plaintext) first(n int64) []byte { return p[:n:n] }
 
 func must[T any](v T, err error) T {
 	if err != nil {

@@ -41,8 +41,8 @@ func notes() []vector {
 	partNote := func(held bool) func(g *generator, u object.Upload) []byte {
 		return func(g *generator, u object.Upload) []byte {
 			n := &object.PartNote{
-				Part: 5, Plain: 12345, MD5: plaintext(16), Checksum: plaintext(8), FrameSalt: [24]byte(plaintext(24)),
-				Commitment: [32]byte(plaintext(32)), ETag: hexOf(plaintext(16)),
+				Part: 5, Plain: 12345, MD5: g.all.first(16), Checksum: g.all.first(8), FrameSalt: [24]byte(g.all.first(24)),
+				Commitment: [32]byte(g.all.first(32)), ETag: hexOf(g.all.first(16)),
 			}
 			g.Note = map[string]string{"n": strconv.Itoa(n.Part), "p": strconv.FormatInt(n.Plain, 10), "e": n.ETag}
 			if held {
