@@ -61,6 +61,10 @@ func (c *serveCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 	})
 	log.Info("serving S3", telemetry.Address(sockets.s3.URL()))
 	stdio.printf("serving %s\n", sockets.s3.URL())
+	if sockets.admin != nil {
+		log.Info("serving health and metrics", telemetry.Address(sockets.admin.URL()))
+		stdio.printf("health and metrics at %s\n", sockets.admin.URL())
+	}
 	return server.Run(ctx)
 }
 

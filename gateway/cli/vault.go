@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ type vaultFlags struct {
 	Config string `help:"Configuration file that names the vault." type:"path" placeholder:"FILE" xor:"where"`
 	Name   string `help:"Which vault of the configuration; not needed if there is one." placeholder:"NAME"`
 	Dir    string `help:"Folder made by quickstart." type:"path" placeholder:"DIR" xor:"where"`
+
+	etag string // what the configuration says of a vault still to be made
 }
 
 // open returns the vault, locked, and what closes its store. With readOnly it takes no lock on a folder, so that it works beside a
@@ -44,6 +47,7 @@ func (f *vaultFlags) openConfigured(ctx context.Context, stdio *Stdio, hasher *v
 	if err != nil {
 		return nil, nil, err
 	}
+	f.etag = picked.ETag
 	log, err := newLogger(cfg, stdio)
 	if err != nil {
 		return nil, nil, err
@@ -67,7 +71,7 @@ func (f *vaultFlags) openQuickstart(ctx context.Context, stdio *Stdio, hasher *v
 type vaultCreateCommand struct {
 	vaultFlags
 	unlockFlags
-	ETag string `name:"etag" help:"Which ETags clients see: md5 as S3, or opaque (lists never read tails)." enum:"md5,opaque" default:"md5"`
+	ETag string `name:"etag" help:"Which ETags clients see: md5 as S3, or opaque (lists never read tails). Default: what the configuration says, else md5." enum:"md5,opaque," default:""`
 	Yes  bool   `help:"Do not ask to type the new key back."`
 }
 
@@ -85,7 +89,7 @@ func (c *vaultCreateCommand) Run(ctx context.Context, stdio *Stdio) (err error) 
 	if exists {
 		return fmt.Errorf("vault %q: %w; it is left as it is", v.Name(), vaults.ErrVaultExists)
 	}
-	create := vaults.CreateOptions{ETag: vault.ETagPolicy(c.ETag)}
+	create := vaults.CreateOptions{ETag: vault.ETagPolicy(cmp.Or(c.ETag, c.etag, string(vault.ETagMD5)))}
 	if c.given() {
 		unlock, err := c.unlockFlags.read(stdio, "the new vault")
 		if err != nil {

@@ -65,24 +65,16 @@ func (v *Vault) Name() string { return v.name }
 // Store returns where the vault's bytes lie.
 func (v *Vault) Store() *providers.Store { return v.store }
 
-// Lock wipes the keys. Requests under way that already derived theirs finish.
+// Lock forgets the keys. Requests under way that hold theirs finish. The keys of the vault file are wiped; those derived from them are left to
+// the collector, because a request that took one a moment ago must not find zeros in its place and seal with them.
 func (v *Vault) Lock() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.ring == nil {
 		return
 	}
-	v.ring.clear()
+	v.ring.opened.Close()
 	v.ring = nil
-}
-
-func (r *ring) clear() {
-	r.opened.Close()
-	for _, k := range r.epochs {
-		k.object.Clear()
-		k.state.Clear()
-		k.cache.Clear()
-	}
 }
 
 func newRing(opened *vault.Opened) (*ring, error) {
