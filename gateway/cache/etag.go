@@ -59,6 +59,7 @@ func (e ETag) String() string {
 		return hex.EncodeToString(e.md5[:])
 	case joined:
 		return hex.EncodeToString(e.md5[:]) + "-" + strconv.Itoa(int(e.parts))
+	case opaque:
 	}
 	return ""
 }

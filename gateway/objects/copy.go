@@ -2,8 +2,12 @@ package objects
 
 import (
 	"context"
+	"encoding/hex"
+	"errors"
 
+	"sallyport/crypto/object"
 	"sallyport/gateway/checksum"
+	"sallyport/providers"
 )
 
 // CopySource names what a copy reads.
@@ -32,4 +36,98 @@ func (s *Service) Copy(ctx context.Context, in *CopyInput) (*PutOutput, error) {
 		return nil, fail(in.Bucket, in.Key, err)
 	}
 	return out, nil
+}
+
+func (s *Service) copy(ctx context.Context, in *CopyInput) (*PutOutput, error) {
+	leave, err := s.gate.enter(in.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	at, err := s.locate(ctx, in.Bucket, in.Key)
+	if err != nil {
+		return nil, err
+	}
+	for restarts := 0; ; restarts++ {
+		out, err := s.copyOnce(ctx, at, in)
+		if !errors.Is(err, errChanged) {
+			return out, err
+		}
+		if restarts == maxRestarts {
+			return nil, refuse(Conflict, "the source is being replaced faster than it can be copied")
+		}
+	}
+}
+
+func (s *Service) copyOnce(ctx context.Context, at *place, in *CopyInput) (*PutOutput, error) {
+	src, err := s.read(ctx, &GetInput{
+		Bucket: in.Source.Bucket, Key: in.Source.Key, Conditions: in.Source.Conditions, CustomerKey: in.Source.CustomerKey,
+	}, asSource)
+	if err != nil {
+		return nil, fail(in.Source.Bucket, in.Source.Key, err)
+	}
+	defer func() { _ = src.Body.Close() }()
+	if src.Size > MaxPutSize {
+		return nil, refuse(InvalidRequest, "the source is above 5 GiB, which needs a multipart copy")
+	}
+	onto := in.Source.Bucket == in.Bucket && in.Source.Key == in.Key
+	if onto && !in.Replace && !otherKey(in) {
+		return nil, refuse(InvalidRequest, "a copy of an object onto itself must change its metadata or its key")
+	}
+	w := &write{place: at, content: in.Content, size: src.Size, algorithm: in.Algorithm, customer: in.CustomerKey}
+	if !in.Replace {
+		w.content = src.Content
+	}
+	if w.algorithm == checksum.None && src.Checksum != nil {
+		w.algorithm = src.Checksum.Algorithm
+	}
+	w.body = checksum.NewReader(src.Body, promised(src))
+	defer func() { _ = w.body.Close() }()
+	opts, err := s.admit(ctx, w, &in.Conditions)
+	if err != nil {
+		return nil, err
+	}
+	guarded := false
+	if guard := (WriteConditions{IfMatch: src.revision}); onto && in.Conditions == (WriteConditions{}) {
+		// A write that comes in between is newer than what is being copied, and must stand.
+		if guarded = guard.check(at.store().Capabilities(), object.CanonicalSize(src.Size)) == nil; guarded {
+			opts.IfMatch = src.revision
+		}
+	}
+	out, err := s.store(ctx, w, opts)
+	switch {
+	case err == nil:
+		return out, nil
+	case guarded && (providers.Is(err, providers.PreconditionFailed) || providers.Is(err, providers.NotFound)):
+		return nil, errChanged
+	case in.Conditions.IfMatch != "" && providers.Is(err, providers.PreconditionFailed):
+		return nil, s.overtaken(ctx, at, in.Conditions.IfMatch, err)
+	}
+	if _, ok := errors.AsType[*checksum.Error](err); ok {
+		return nil, &Error{Kind: Damaged, Message: "the source does not match its own checksum", Err: err}
+	}
+	return nil, err
+}
+
+// otherKey reports whether a copy changes the key an object is sealed with.
+func otherKey(in *CopyInput) bool {
+	from, to := in.Source.CustomerKey, in.CustomerKey
+	if from == nil || to == nil {
+		return from != to
+	}
+	return !from.Equal(*to)
+}
+
+// promised holds the plaintext of a source to its own checksum and ETag while it is copied, wherever they are of the whole content.
+func promised(src *GetOutput) *checksum.Options {
+	opts := &checksum.Options{Size: src.Size}
+	if c := src.Checksum; c != nil && !c.Composite {
+		if value, err := checksum.ParseValue(c.Algorithm, c.Value); err == nil {
+			opts.Value = value
+		}
+	}
+	if sum, err := hex.DecodeString(src.ETag); err == nil && len(sum) == 16 {
+		opts.ContentMD5 = (*[16]byte)(sum)
+	}
+	return opts
 }

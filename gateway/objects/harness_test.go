@@ -35,7 +35,6 @@ type worldOptions struct {
 	backend driver.Driver // nil = memory
 	wrap    func(driver.Driver) driver.Driver
 	etag    vault.ETagPolicy
-	retries bool // leave the store's retries on
 }
 
 func newWorld(t testing.TB, opts worldOptions) *world {

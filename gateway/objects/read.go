@@ -2,8 +2,16 @@ package objects
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
 	"io"
 	"time"
+
+	"sallyport/crypto/object"
+	"sallyport/crypto/vault"
+	"sallyport/gateway/checksum"
 )
 
 // ReadConditions are the conditions of GET and HEAD and, for a source, of copies. ETags without quotes; "*" matches any.
@@ -98,6 +106,238 @@ func (s *Service) Parts(ctx context.Context, in *PartsInput) (*PartsOutput, erro
 	out, err := s.parts(ctx, in)
 	if err != nil {
 		return nil, fail(in.Bucket, in.Key, err)
+	}
+	return out, nil
+}
+
+// firstRead is how much of an object's end one GET reads at first: a small object comes whole in one request, a larger one shows its tail.
+const firstRead = 64 << 10
+
+// purpose says what a read is for.
+type purpose int
+
+const (
+	withBody purpose = iota
+	withoutBody
+	asSource // a copy's source: with body, and conditions answer PreconditionFailed only
+)
+
+// read opens a revision and, unless there is to be no body, its bytes. When the object changes underneath it starts again.
+func (s *Service) read(ctx context.Context, in *GetInput, why purpose) (*GetOutput, error) {
+	at, err := s.locate(ctx, in.Bucket, in.Key)
+	if err != nil {
+		return nil, err
+	}
+	for restarts := 0; ; restarts++ {
+		out, err := s.readOnce(ctx, at, in, why)
+		if !errors.Is(err, errChanged) {
+			return out, err
+		}
+		if restarts == maxRestarts {
+			return nil, refuse(Unavailable, "the object is being replaced faster than it can be read")
+		}
+	}
+}
+
+func (s *Service) readOnce(ctx context.Context, at *place, in *GetInput, why purpose) (*GetOutput, error) {
+	last := int64(firstRead)
+	if why == withoutBody {
+		last = object.TailSize
+	}
+	r, err := s.openRevision(ctx, at, in.CustomerKey, last)
+	if err != nil {
+		return nil, err
+	}
+	s.remember(at, r.info.ETag, r.id.Mode, r.meta.ETag)
+	if err := in.Conditions.check(r.etag, r.info.ModTime, why == asSource); err != nil {
+		return nil, err
+	}
+	out := &GetOutput{ObjectInfo: r.describe(), Length: r.meta.Plain, revision: r.info.ETag}
+	var layout *object.Layout
+	if why != withoutBody || in.PartNumber > 0 {
+		var table []object.Entry
+		if layout, table, err = s.layout(ctx, r); err != nil {
+			return nil, err
+		}
+		if in.PartNumber > 0 {
+			if err := out.choosePart(r, layout, table, in.PartNumber); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if in.Range != nil {
+		if err := out.chooseRange(in.Range); err != nil {
+			return nil, err
+		}
+	}
+	if why == withoutBody {
+		return out, nil
+	}
+	if out.Body, err = s.openBody(ctx, r, layout, out.Offset, out.Length); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// remember keeps the ETag of a tail for LIST, if the vault's policy makes LIST ask for it.
+func (s *Service) remember(at *place, backendETag string, mode object.Mode, inTail string) {
+	policy, err := at.bucket.Vault.Policy()
+	if err != nil || policy != vault.ETagMD5 {
+		return
+	}
+	if view, err := s.view(at.bucket.Vault); err == nil {
+		rememberTail(view, at.backendKey, backendETag, mode, inTail)
+	}
+}
+
+func (r *storedRevision) describe() ObjectInfo {
+	i := ObjectInfo{
+		Bucket: r.bucket.Name, Key: r.key, Size: r.meta.Plain, ETag: r.etag, ModTime: wholeSeconds(r.info.ModTime),
+		Content:  Content{Headers: r.meta.Headers, Metadata: r.meta.UserMetadata},
+		Customer: r.id.Mode == object.ModeCustomer,
+	}
+	i.Checksum = shownChecksum(r.meta)
+	if r.meta.Frames > 1 || r.meta.PartNumber != nil && *r.meta.PartNumber > 0 {
+		i.Parts = r.meta.Frames
+	}
+	return i
+}
+
+// shownChecksum is the whole object's checksum; nil if it has none, or one this version does not know.
+func shownChecksum(m *object.Metadata) *Checksum {
+	if m.Checksum == nil {
+		return nil
+	}
+	a, err := checksum.ParseAlgorithm(m.Checksum.Algorithm)
+	if err != nil {
+		return nil
+	}
+	return &Checksum{Algorithm: a, Composite: m.Checksum.Type == checksum.TypeComposite, Value: m.Checksum.Value}
+}
+
+// choosePart makes the answer the one part asked for.
+func (o *GetOutput) choosePart(r *storedRevision, layout *object.Layout, table []object.Entry, number int) error {
+	f, ok := layout.Part(number)
+	if !ok {
+		e := refuse(InvalidRange, "the object has no part of this number")
+		e.ActualSize = r.meta.Plain
+		return e
+	}
+	o.Offset, o.Length, o.PartSize = f.PlainOffset, f.Plain, f.Plain
+	o.Partial = f.Plain > 0 // no range describes nothing
+	for i := range table {
+		if table[i].Part == number {
+			o.PartChecksum = entryChecksum(&table[i], r.meta)
+		}
+	}
+	if len(table) == 0 {
+		o.PartChecksum = onlyPartChecksum(r.meta)
+	}
+	return nil
+}
+
+func entryChecksum(e *object.Entry, m *object.Metadata) *Checksum {
+	if len(e.Checksum) == 0 || m.Checksum == nil {
+		return nil
+	}
+	a, err := checksum.ParseAlgorithm(m.Checksum.Algorithm)
+	if err != nil {
+		return nil
+	}
+	return &Checksum{Algorithm: a, Value: base64.StdEncoding.EncodeToString(e.Checksum)}
+}
+
+// onlyPartChecksum is that of the part of an object of one frame. After a plain PUT the object is the part.
+func onlyPartChecksum(m *object.Metadata) *Checksum {
+	c := shownChecksum(m)
+	switch {
+	case c == nil:
+		return nil
+	case m.Checksum.PartValue != "":
+		return &Checksum{Algorithm: c.Algorithm, Value: m.Checksum.PartValue}
+	case c.Composite:
+		return nil
+	}
+	return c
+}
+
+// chooseRange narrows the answer to a range of the whole object.
+func (o *GetOutput) chooseRange(spec *RangeSpec) error {
+	off, length, ok := spec.within(o.Size)
+	if !ok {
+		e := refuse(InvalidRange, fmt.Sprintf("the range does not overlap the object's %d bytes", o.Size))
+		e.ActualSize = o.Size
+		return e
+	}
+	o.Offset, o.Length, o.Partial = off, length, true
+	return nil
+}
+
+// within resolves a range against a size; false when nothing of the object is in it. Of an empty object nothing is.
+func (r *RangeSpec) within(size int64) (off, length int64, ok bool) {
+	switch {
+	case r.HasSuffix:
+		length = min(r.Suffix, size)
+		return size - length, length, length > 0
+	case r.First < 0 || r.First >= size || r.Last >= 0 && r.Last < r.First:
+		return 0, 0, false
+	case r.Last < 0:
+		return r.First, size - r.First, true
+	}
+	return r.First, min(r.Last, size-1) - r.First + 1, true
+}
+
+// parts reads the part list of an object.
+func (s *Service) parts(ctx context.Context, in *PartsInput) (*PartsOutput, error) {
+	at, err := s.locate(ctx, in.Bucket, in.Key)
+	if err != nil {
+		return nil, err
+	}
+	for restarts := 0; ; restarts++ {
+		out, err := s.partsOnce(ctx, at, in)
+		if !errors.Is(err, errChanged) {
+			return out, err
+		}
+		if restarts == maxRestarts {
+			return nil, refuse(Unavailable, "the object is being replaced faster than it can be read")
+		}
+	}
+}
+
+func (s *Service) partsOnce(ctx context.Context, at *place, in *PartsInput) (*PartsOutput, error) {
+	r, err := s.openRevision(ctx, at, in.CustomerKey, firstRead)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.Conditions.check(r.etag, r.info.ModTime, false); err != nil {
+		return nil, err
+	}
+	out := &PartsOutput{ObjectInfo: r.describe()}
+	if out.Parts == 0 {
+		return out, nil
+	}
+	layout, table, err := s.layout(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	for i, f := range layout.Frames() {
+		if f.Part <= in.After {
+			continue
+		}
+		if len(out.PartList) >= in.Limit {
+			out.More = true
+			break
+		}
+		part := PartInfo{Number: f.Part, Size: f.Plain, ETag: hex.EncodeToString(f.Commitment[:16]) + "-1", ModTime: out.ModTime}
+		if len(table) > 0 {
+			if table[i].HasMD5 {
+				part.ETag = hex.EncodeToString(table[i].MD5[:])
+			}
+			part.Checksum = entryChecksum(&table[i], r.meta)
+		} else {
+			part.Checksum = onlyPartChecksum(r.meta)
+		}
+		out.PartList = append(out.PartList, part)
 	}
 	return out, nil
 }

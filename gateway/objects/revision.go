@@ -58,7 +58,7 @@ func (s *Service) openRevision(ctx context.Context, at *place, customer *Custome
 		return nil, err
 	}
 	r := &storedRevision{place: at, info: info, end: end}
-	if err := s.openTail(ctx, r, customer); err != nil {
+	if err := r.openTail(customer); err != nil {
 		return nil, s.explain(ctx, r, err)
 	}
 	if r.etag, err = etagOf(at.bucket.Vault, r.id.Mode, r.meta.ETag, info.ETag); err != nil {
@@ -97,7 +97,7 @@ func readEnd(ctx context.Context, at *place, last int64, ifMatch string) ([]byte
 }
 
 // openTail checks and opens the tail at the end of r.end, and that the object belongs to this vault and under this name.
-func (s *Service) openTail(ctx context.Context, r *storedRevision, customer *CustomerKey) error {
+func (r *storedRevision) openTail(customer *CustomerKey) error {
 	tail := r.end[max(0, len(r.end)-object.TailSize):]
 	var err error
 	if r.id, err = object.ParseTailHeader(tail); err != nil {
@@ -106,7 +106,7 @@ func (s *Service) openTail(ctx context.Context, r *storedRevision, customer *Cus
 	if _, ok := object.PlainSize(r.info.Size); !ok {
 		return object.ErrDamaged
 	}
-	if r.secret, err = s.secretOf(ctx, r.bucket.Vault, r.id, customer); err != nil {
+	if r.secret, err = secretOf(r.bucket.Vault, r.id, customer); err != nil {
 		return err
 	}
 	key := r.secret.TailKey()
@@ -125,7 +125,7 @@ func (s *Service) openTail(ctx context.Context, r *storedRevision, customer *Cus
 }
 
 // secretOf finds the secret of an object by the clear bytes of its tail, with the vault's key or the customer's.
-func (s *Service) secretOf(ctx context.Context, v *vaults.Vault, id object.Identity, customer *CustomerKey) (keys.ObjectSecret, error) {
+func secretOf(v *vaults.Vault, id object.Identity, customer *CustomerKey) (keys.ObjectSecret, error) {
 	vaultID, err := v.ID()
 	if err != nil {
 		return keys.ObjectSecret{}, err

@@ -53,7 +53,7 @@ func TestAlteredFiles(t *testing.T) {
 			if n > 10_000 || testing.Short() {
 				stride = 97
 			}
-			for i := 0; i < len(sound); i++ {
+			for i := range sound {
 				if stride > 1 && i%stride != 0 && i >= 200 && i < len(sound)-object.TailSize-100 {
 					continue
 				}

@@ -225,8 +225,11 @@ func TestListWhatIsNotOurs(t *testing.T) {
 	moved := w.plant("moved", w.stored("good"))
 	out := w.again().list(ListInput{})
 	want := []ListedObject{
-		{Key: "damaged", Size: 4, ETag: opaqueETag(damaged.ETag)}, {Key: "empty", Size: 0}, {Key: "foreign", Size: 4095, ETag: opaqueETag(foreign.ETag)},
-		{Key: "foreign of our size", Size: 100, ETag: opaqueETag(sized.ETag)}, {Key: "good", Size: 4, ETag: put.ETag},
+		{Key: "damaged", Size: 4, ETag: opaqueETag(damaged.ETag)},
+		{Key: "empty", Size: 0},
+		{Key: "foreign", Size: 4095, ETag: opaqueETag(foreign.ETag)},
+		{Key: "foreign of our size", Size: 100, ETag: opaqueETag(sized.ETag)},
+		{Key: "good", Size: 4, ETag: put.ETag},
 		{Key: "moved", Size: 4, ETag: opaqueETag(moved.ETag)},
 	}
 	if len(out.Objects) != len(want) || out.Foreign != 2 || out.Unopened != 3 {

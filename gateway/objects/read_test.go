@@ -141,9 +141,14 @@ func TestPartNumberOfObjectsOfOneFrame(t *testing.T) {
 		partial bool
 		kind    Kind
 	}{
-		{"put", 1, "content", true, 0}, {"put", 2, "", false, InvalidRange}, {"empty", 1, "", false, 0}, {"empty", 2, "", false, InvalidRange},
-		{"one", 4, "only part", true, 0}, {"one", 1, "", false, InvalidRange},
-		{"last empty", 2, "", false, 0}, {"last empty", 1, string(content(1, 5<<20)), true, 0},
+		{"put", 1, "content", true, 0},
+		{"put", 2, "", false, InvalidRange},
+		{"empty", 1, "", false, 0},
+		{"empty", 2, "", false, InvalidRange},
+		{"one", 4, "only part", true, 0},
+		{"one", 1, "", false, InvalidRange},
+		{"last empty", 2, "", false, 0},
+		{"last empty", 1, string(content(1, 5<<20)), true, 0},
 	} {
 		what := fmt.Sprint(tc.key, " part ", tc.number)
 		got, out, err := w.get(&GetInput{Key: tc.key, PartNumber: tc.number})
