@@ -206,10 +206,13 @@ func (j *splitPut) getBuffer() *[]byte {
 	return &buf
 }
 
-// recognise returns the object's Info if it is the one of this upload. Nobody else knows the upload's id, so that an object of the same
-// length with the same end was made by it.
+// recognise returns the object's Info if it is the one of this upload. Nobody else knows the upload's id, so that it has completed if its
+// parts are gone; whether the object that is there now is the one it made is told by length and end.
 func (j *splitPut) recognise(ctx context.Context) *Info {
 	if !j.caps.SeenIsDurable {
+		return nil
+	}
+	if parts, _, err := j.d.Uploads().Read(ctx, j.up); err != nil || len(parts) > 0 {
 		return nil
 	}
 	info, err := j.d.Head(ctx, j.up.Key)
