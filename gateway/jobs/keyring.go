@@ -83,8 +83,8 @@ func ParseCustomerKey(text []byte) (keys.CustomerKey, error) {
 	return keys.ParseCustomerKey(raw)
 }
 
-// FindVaultFile returns the newest readable vault file: that in path itself if path is one, else the highest generation in the
-// .sallyport/vault of path or of the nearest folder above it that has one.
+// FindVaultFile returns the newest readable vault file: path itself if it is one, else the highest generation that lies in path, as copies
+// do in the state directory, else that in the .sallyport/vault of path or of the nearest folder above it that has one.
 func FindVaultFile(path string) (*vault.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -99,6 +99,8 @@ func FindVaultFile(path string) (*vault.File, error) {
 			return file, nil
 		}
 		dir = filepath.Dir(dir)
+	} else if file, err := newestIn(dir); err == nil && file != nil {
+		return file, nil // an error here is about files that merely have such names
 	}
 	for {
 		file, err := newestIn(filepath.Join(dir, filepath.FromSlash(vault.Directory)))
