@@ -201,6 +201,7 @@ func TestReadConditions(t *testing.T) {
 		{"none match wins over modified", ReadConditions{IfNoneMatch: yes, IfModifiedSince: before}, NotModified},
 		{"412 before 304", ReadConditions{IfMatch: no, IfNoneMatch: yes}, PreconditionFailed},
 		{"match and none match", ReadConditions{IfMatch: yes, IfNoneMatch: yes}, NotModified},
+		{"unmodified before none match", ReadConditions{IfUnmodifiedSince: before, IfNoneMatch: yes}, PreconditionFailed},
 		{"unmodified and modified", ReadConditions{IfUnmodifiedSince: after, IfModifiedSince: after}, NotModified},
 	} {
 		for _, source := range []bool{false, true} {

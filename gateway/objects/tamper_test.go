@@ -184,8 +184,12 @@ func TestAlteredObjectOfSeveralParts(t *testing.T) {
 	for what, at := range map[string][2]int{"first frame": {0, second}, "second frame": {second, pad}, "table": {table, tail}, "tail": {tail, len(sound)}, "frames": {0, pad}} {
 		alter("another upload's "+what, slices.Concat(sound[:at[0]], other[at[0]:at[1]], sound[at[1]:]))
 	}
+	w.plant("k", slices.Concat(sound[:second], other[second:pad], sound[pad:]))
 	_, _, err := w.get(&GetInput{Key: "k", PartNumber: 2})
-	wantKind(t, "part of an altered object", err, Damaged)
+	wantKind(t, "another upload's part", err, Damaged)
+	if got, _, err := w.get(&GetInput{Key: "k", PartNumber: 1}); err != nil || !bytes.Equal(got, a) {
+		t.Errorf("the sound part beside it: %d bytes, %v", len(got), err)
+	}
 }
 
 func TestForeignFiles(t *testing.T) {
