@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"sallyport/config/secret"
@@ -122,14 +123,7 @@ func (g *Grant) allows(action Action, bucket, key string) bool {
 	return g.names(wanted) && g.matchesBucket(bucket) && (anyKey || g.matchesKey(key))
 }
 
-func (g *Grant) names(action Action) bool {
-	for _, a := range g.Actions {
-		if a == action {
-			return true
-		}
-	}
-	return false
-}
+func (g *Grant) names(action Action) bool { return slices.Contains(g.Actions, action) }
 
 func (g *Grant) matchesBucket(bucket string) bool {
 	for _, pattern := range g.Buckets {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -169,9 +170,7 @@ func (c *call) fail(err error) {
 		panic(http.ErrAbortHandler)
 	}
 	h := c.w.Header()
-	for name, values := range f.header {
-		h[name] = values
-	}
+	maps.Copy(h, f.header)
 	closing := !c.body.ended
 	if closing {
 		h.Set("Connection", "close")

@@ -151,8 +151,14 @@ func FuzzCopySource(f *testing.F) {
 
 func FuzzTargetAndRoute(f *testing.F) {
 	for _, seed := range [][2]string{
-		{"GET", "/bucket/key?versionId=null"}, {"PUT", "/bucket/a%2F..%2Fb?partNumber=1&uploadId=x"}, {"POST", "/bucket?delete"}, {"GET", "//x"},
-		{"GET", "/bucket/a+b?prefix=a+b&list-type=2"}, {"DELETE", "/bucket/%ff"}, {"OPTIONS", "*"}, {"GET", "/bucket?x-amz-acl=private&X-AMZ-ACL=private"},
+		{"GET", "/bucket/key?versionId=null"},
+		{"PUT", "/bucket/a%2F..%2Fb?partNumber=1&uploadId=x"},
+		{"POST", "/bucket?delete"},
+		{"GET", "//x"},
+		{"GET", "/bucket/a+b?prefix=a+b&list-type=2"},
+		{"DELETE", "/bucket/%ff"},
+		{"OPTIONS", "*"},
+		{"GET", "/bucket?x-amz-acl=private&X-AMZ-ACL=private"},
 	} {
 		f.Add(seed[0], seed[1])
 	}

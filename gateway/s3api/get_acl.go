@@ -27,7 +27,7 @@ func (c *call) getObjectACL(ctx context.Context) error {
 
 func ownerFullControl() *document {
 	d := newDocument("AccessControlPolicy")
-	writeOwner(d, "Owner")
+	writeOwner(d)
 	d.begin("AccessControlList")
 	d.begin("Grant")
 	d.beginTyped("Grantee", "CanonicalUser")

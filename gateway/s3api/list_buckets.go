@@ -39,7 +39,7 @@ func (c *call) listBuckets(ctx context.Context) error {
 	}
 	prefix := c.query["prefix"]
 	d := newDocument("ListAllMyBucketsResult")
-	writeOwner(d, "Owner")
+	writeOwner(d)
 	d.begin("Buckets")
 	buckets = buckets[sort.Search(len(buckets), func(i int) bool { return buckets[i].Name > after }):]
 	shown, last, more := 0, "", false
@@ -75,8 +75,8 @@ const (
 	ownerName = "sallyport"
 )
 
-func writeOwner(d *document, element string) {
-	d.begin(element)
+func writeOwner(d *document) {
+	d.begin("Owner")
 	d.text("ID", ownerID)
 	d.text("DisplayName", ownerName)
 	d.end()

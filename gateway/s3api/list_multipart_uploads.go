@@ -54,7 +54,7 @@ func (c *call) listMultipartUploads(ctx context.Context) error {
 		d.text("ID", ownerID)
 		d.text("DisplayName", u.Initiator)
 		d.end()
-		writeOwner(d, "Owner")
+		writeOwner(d)
 		d.text("StorageClass", storageClass)
 		d.time("Initiated", u.Begun)
 		if u.Algorithm != checksum.None {

@@ -46,7 +46,7 @@ func (c *call) listObjectVersions(ctx context.Context) error {
 		d.time("LastModified", o.ModTime)
 		d.etag(o.ETag)
 		d.number("Size", o.Size)
-		writeOwner(d, "Owner")
+		writeOwner(d)
 		d.text("StorageClass", storageClass)
 		d.end()
 	}

@@ -38,7 +38,7 @@ func (c *call) listParts(ctx context.Context) error {
 	d.text("ID", ownerID)
 	d.text("DisplayName", out.Initiator)
 	d.end()
-	writeOwner(d, "Owner")
+	writeOwner(d)
 	d.text("StorageClass", storageClass)
 	d.number("PartNumberMarker", int64(after))
 	next := after

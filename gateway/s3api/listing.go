@@ -61,7 +61,7 @@ func (p *page) writeContents(d *document, owner bool) {
 		d.etag(o.ETag)
 		d.number("Size", o.Size)
 		if owner {
-			writeOwner(d, "Owner")
+			writeOwner(d)
 		}
 		d.text("StorageClass", storageClass)
 		d.end()

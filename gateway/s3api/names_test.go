@@ -104,8 +104,12 @@ func TestVirtualHostedStyle(t *testing.T) {
 	}
 	s.want(on("bucket.s3.example.test:9710", http.MethodPut, "/dir/key", []byte("virtual")), 200, "")
 	for _, c := range [][2]string{
-		{"bucket.s3.example.test", "/dir/key"}, {"BUCKET.S3.EXAMPLE.TEST", "/dir/key"}, {"bucket.example.test", "/dir/key"},
-		{"s3.example.test", "/bucket/dir/key"}, {"other.test", "/bucket/dir/key"}, {"bucket.s3.example.test.", "/dir/key"},
+		{"bucket.s3.example.test", "/dir/key"},
+		{"BUCKET.S3.EXAMPLE.TEST", "/dir/key"},
+		{"bucket.example.test", "/dir/key"},
+		{"s3.example.test", "/bucket/dir/key"},
+		{"other.test", "/bucket/dir/key"},
+		{"bucket.s3.example.test.", "/dir/key"},
 	} {
 		if a := on(c[0], http.MethodGet, c[1], nil); string(a.body) != "virtual" {
 			t.Errorf("%s%s: %s", c[0], c[1], a)

@@ -45,7 +45,7 @@ func (p *progressReader) Read(b []byte) (int, error) {
 		p.received, p.waited = 0, 0
 	}
 	if err != nil {
-		p.ended = err == io.EOF //nolint:errorlint // only the bare value is a clean end.
+		p.ended = err == io.EOF
 		p.failed = !p.ended
 		// The server goes on reading in the background, to notice a client that leaves; it must not take our deadline for that.
 		p.setDeadline(time.Time{})

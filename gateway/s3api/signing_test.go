@@ -174,7 +174,7 @@ func (s signer) scope() string {
 
 func (s signer) mac(text string) string {
 	key := []byte("AWS4" + s.secretKey)
-	for _, step := range strings.Split(s.scope(), "/") {
+	for step := range strings.SplitSeq(s.scope(), "/") {
 		key = hmacSHA(key, step)
 	}
 	return hex.EncodeToString(hmacSHA(key, text))

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -72,10 +73,8 @@ func hostBucket(host string, domains []string) (string, bool) {
 		name = h
 	}
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
-	for _, domain := range domains {
-		if name == domain {
-			return "", false
-		}
+	if slices.Contains(domains, name) {
+		return "", false
 	}
 	for _, domain := range domains {
 		if bucket, ok := strings.CutSuffix(name, "."+domain); ok && bucket != "" {
