@@ -312,9 +312,9 @@ func TestUnknownPut(t *testing.T) {
 		"replaced":              {after, "old", nil, 0, []string{"Put unknown outcome", "Head ok", "Get ok"}},
 		"not replaced":          {before, "old", nil, driver.UnknownOutcome, []string{"Put unknown outcome", "Head ok", "Get ok"}},
 		"created":               {after, "", nil, 0, []string{"Put unknown outcome", "Head ok", "Get ok"}},
-		"not created":           {before, "", nil, 0, []string{"Put unknown outcome", "Head not found", "Put ok"}},
+		"not created":           {before, "", nil, driver.UnknownOutcome, []string{"Put unknown outcome", "Head not found"}},
 		"IfNoneMatch created":   {after, "", ifNoneMatch, 0, []string{"Put unknown outcome", "Head ok", "Get ok"}},
-		"IfNoneMatch not made":  {before, "", ifNoneMatch, 0, []string{"Put unknown outcome", "Head not found", "Put ok"}},
+		"IfNoneMatch not made":  {before, "", ifNoneMatch, driver.UnknownOutcome, []string{"Put unknown outcome", "Head not found"}},
 		"IfMatch replaced":      {after, "old", ifMatch, 0, []string{"Put unknown outcome", "Head ok", "Get ok"}},
 		"IfMatch not replaced":  {before, "old", ifMatch, 0, []string{"Put unknown outcome", "Head ok", "Put ok"}},
 		"IfMatch, absent since": {before, "", func(string) *driver.PutOptions { return &driver.PutOptions{IfMatch: "gone"} }, driver.UnknownOutcome, []string{"Put unknown outcome", "Head not found"}},
@@ -412,6 +412,29 @@ func TestUnknownPutDoesNotOverwriteAnother(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// An object that was stored and deleted again by somebody before we looked must stay deleted.
+func TestUnknownPutDoesNotUndoADelete(t *testing.T) {
+	for _, opts := range []*driver.PutOptions{nil, {IfNoneMatch: true}} {
+		synctest.Test(t, func(t *testing.T) {
+			var b *bench
+			b = newBench(t, func(c faulty.Call) *faulty.Fault {
+				if c.N == 1 {
+					return &faulty.Fault{Mode: faulty.After, Kind: driver.UnknownOutcome}
+				}
+				if err := b.raw.Delete(t.Context(), "k", &driver.DeleteOptions{}); err != nil {
+					t.Error(err)
+				}
+				return nil
+			}, providers.StoreOptions{}, mem.Options{})
+			_, err := b.store.Put(t.Context(), "k", body("new"), 3, opts)
+			wantKind(t, err, driver.UnknownOutcome)
+			if _, err := b.raw.Head(t.Context(), "k"); !driver.Is(err, driver.NotFound) {
+				t.Errorf("the object is back: %v", err)
+			}
+		})
 	}
 }
 

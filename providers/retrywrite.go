@@ -14,7 +14,7 @@ type verdict int
 const (
 	unclear   verdict = iota // the change may have happened, or be covered by another one
 	happened                 // it did
-	untouched                // it did not, as of the look; it may be repeated under the condition that this is still so
+	untouched                // it did not, as of the look; it may be repeated, because its own condition holds only while this is so
 )
 
 // unknown returns err as an UnknownOutcome.
@@ -32,9 +32,9 @@ func (r *retry) Put(ctx context.Context, key string, body io.Reader, size int64,
 	}
 	defer src.release()
 	tries := attempts{r: r, op: "Put"}
-	call, doubt := *opts, false
+	doubt := false
 	for {
-		info, err := r.Driver.Put(ctx, key, src.body(), size, &call)
+		info, err := r.Driver.Put(ctx, key, src.body(), size, opts)
 		if err == nil {
 			r.budget.succeeded()
 			return info, nil
@@ -55,9 +55,6 @@ func (r *retry) Put(ctx context.Context, key string, body io.Reader, size int64,
 				return info, nil
 			}
 			canRepeat = verdict == untouched && src.rewind()
-			if opts.IfMatch == "" && r.caps.PutIfNoneMatch {
-				call.IfNoneMatch = true
-			}
 		}
 		if canRepeat {
 			err = tries.again(ctx, err)
@@ -72,12 +69,11 @@ func (r *retry) Put(ctx context.Context, key string, body io.Reader, size int64,
 	}
 }
 
-// lookForPut finds out what became of a Put. The body has been rewound.
+// lookForPut finds out what became of a Put. The body has been rewound. An absent key proves nothing: the object may have been there and
+// been deleted by somebody, whose delete a repetition would undo.
 func (r *retry) lookForPut(ctx context.Context, key string, src *source, size int64, opts *PutOptions) (*Info, verdict) {
 	info, err := r.Head(ctx, key)
 	switch {
-	case driver.Is(err, NotFound) && opts.IfMatch == "":
-		return nil, untouched
 	case err != nil:
 		return nil, unclear
 	case opts.IfMatch != "" && info.ETag == opts.IfMatch:

@@ -66,9 +66,9 @@ func (s *Store) Close() error { return s.chain.Close() }
 // Put replaces the object at key by exactly size bytes of body, as driver.Driver says.
 //
 // A body of up to 1 MiB, or one that is an io.Seeker, is sent again after a passing failure; a longer one only if nothing of it was read
-// yet. After an UnknownOutcome Put reads the key back, if it still has the bytes: an object of just these bytes is success where what is seen is durable; an
-// absent one, or one whose ETag is still IfMatch, proves that the write did not happen, and it is repeated under that condition; anything
-// else stays UnknownOutcome. Two writers of equal bytes cannot be told apart by this, so one who needs a single winner writes unique bytes.
+// yet. After an UnknownOutcome Put reads the key back, if it still has the bytes: an object of just these bytes is success where what is seen is durable; one
+// whose ETag is still IfMatch proves that the write did not happen, and it is repeated; anything else stays UnknownOutcome, an absent
+// object too, because somebody may have deleted it meanwhile. Two writers of equal bytes cannot be told apart by this, so one who needs a single winner writes unique bytes.
 //
 // Above Capabilities.SplitAbove the body goes as a split upload through two buffers, and passing failures of its parts are retried.
 func (s *Store) Put(ctx context.Context, key string, body io.Reader, size int64, opts *PutOptions) (*Info, error) {

@@ -18,9 +18,14 @@ import (
 
 // survivable are faults that keep the contract.
 var survivable = []faulty.Fault{
-	{Mode: faulty.After, Kind: driver.UnknownOutcome}, {Mode: faulty.Before, Kind: driver.UnknownOutcome}, {Mode: faulty.MidBody, Kind: driver.UnknownOutcome, Bytes: 1},
-	{Mode: faulty.Before, Kind: driver.Unavailable}, {Mode: faulty.Before, Kind: driver.Throttled, RetryAfter: time.Second}, {Mode: faulty.Before, Kind: driver.Conflict},
-	{Mode: faulty.MidBody, Kind: driver.Unavailable, Bytes: 1}, {Mode: faulty.CleanCut, Kind: driver.Unavailable, Bytes: 1},
+	{Mode: faulty.After, Kind: driver.UnknownOutcome},
+	{Mode: faulty.Before, Kind: driver.UnknownOutcome},
+	{Mode: faulty.MidBody, Kind: driver.UnknownOutcome, Bytes: 1},
+	{Mode: faulty.Before, Kind: driver.Unavailable},
+	{Mode: faulty.Before, Kind: driver.Throttled, RetryAfter: time.Second},
+	{Mode: faulty.Before, Kind: driver.Conflict},
+	{Mode: faulty.MidBody, Kind: driver.Unavailable, Bytes: 1},
+	{Mode: faulty.CleanCut, Kind: driver.Unavailable, Bytes: 1},
 }
 
 // Workers count up by compare and swap while a fifth of all calls fail. Every change that was acknowledged must be in the sum, and nothing
