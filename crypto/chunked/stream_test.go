@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/iotest"
 )
@@ -340,6 +341,31 @@ func TestReaderAtRanges(t *testing.T) {
 	}
 }
 
+func TestReaderAtMayBeUsedByManyAtOnce(t *testing.T) {
+	plain := testPlain(5 * ChunkSize)
+	message, err := Seal(testKey(), nil, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewReaderAt(testKey(), nil, bytes.NewReader(message), int64(len(message)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for worker := range 8 {
+		all.Go(func() {
+			got := make([]byte, 20000)
+			for i := range 20 {
+				off := (worker*7919 + i*3571) % 60000
+				if _, err := r.ReadAt(got, int64(off)); err != nil || !bytes.Equal(got, plain[off:off+len(got)]) {
+					t.Errorf("from %d on: %v", off, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
 func TestSizesAreInverses(t *testing.T) {
 	for chunks := int64(0); chunks < 3*SealedChunk; chunks++ {
 		plain, ok := PlainSize(chunks)
@@ -408,4 +434,36 @@ func FuzzOpen(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestAFailedReadLeavesNoPlaintextBehind looks into the caller's buffer after a refusal: the cipher works there.
+func TestAFailedReadLeavesNoPlaintextBehind(t *testing.T) {
+	plain := testPlain(ChunkSize + 5000)
+	message, err := Seal(testKey(), nil, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []int{HeaderSize + 100, HeaderSize + ChunkSize, HeaderSize + SealedChunk + 4999} {
+		altered := bytes.Clone(message)
+		altered[at] ^= 1
+		r, err := NewDecryptReader(testKey(), nil, bytes.NewReader(altered))
+		if err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 1<<20)
+		released := 0
+		for err == nil {
+			var n int
+			n, err = r.Read(buf[released:])
+			released += n
+		}
+		if !errors.Is(err, ErrAuthentication) {
+			t.Fatal(err)
+		}
+		for i := 0; i+16 <= len(plain); i += 16 {
+			if bytes.Contains(buf[released:], plain[i:i+16]) {
+				t.Fatalf("altered at %d: plaintext from %d on stands behind the %d released bytes", at, i, released)
+			}
+		}
+	}
 }

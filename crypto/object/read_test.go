@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/iotest"
 
@@ -129,6 +130,9 @@ func TestALateFaultStopsAWholeReadBeforeItsLastByte(t *testing.T) {
 					n, err = r.Read(buf)
 					got = append(got, buf[:n]...)
 				}
+				if len(s.plain) > 16 && bytes.Contains(buf, s.plain[len(s.plain)-16:]) {
+					t.Fatalf("%s of %d bytes: plaintext that was not released stands in the caller's buffer", name, len(s.plain))
+				}
 				if !errors.Is(err, ErrDamaged) || len(got) >= len(s.plain) || !bytes.HasPrefix(s.plain, got) {
 					t.Fatalf("%s of %d bytes in steps of %d: %v after %d bytes", name, len(s.plain), step, err, len(got))
 				}
@@ -190,4 +194,22 @@ func TestFilesOpenAndSayWhatTheyAre(t *testing.T) {
 	if err != nil || in.Tail == nil || in.Frame == nil || *in.Tail != s.id || in.Frame.Plain != 100 || !in.Canonical || in.Plain != 100 {
 		t.Errorf("inspection %+v, %v", in, err)
 	}
+}
+
+func TestAFileMayBeReadByManyAtOnce(t *testing.T) {
+	s := sealPut(t, ModeVault, 70000)
+	f := s.open(t, s.file)
+	var all sync.WaitGroup
+	for worker := range 8 {
+		all.Go(func() {
+			for i := range 20 {
+				off := int64((worker*7919 + i*3571) % 60000)
+				got, err := io.ReadAll(f.RangeReader(off, 10000))
+				if err != nil || !bytes.Equal(got, s.plain[off:off+10000]) {
+					t.Errorf("from %d on: %v", off, err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
