@@ -35,7 +35,12 @@ type quickstart struct {
 
 func (q quickstart) command(t testing.TB) *exec.Cmd {
 	t.Helper()
-	args := append([]string{"quickstart", "--dir", q.dir, "--listen", "127.0.0.1:0"}, q.args...)
+	return q.commandFor(t, append([]string{"quickstart", "--dir", q.dir, "--listen", "127.0.0.1:0"}, q.args...)...)
+}
+
+// commandFor is any call of the same build.
+func (q quickstart) commandFor(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
 	cmd := exec.Command(sallyport(t, q.plain), args...)
 	cmd.Env = toolchain.Environ()
 	return cmd

@@ -23,6 +23,9 @@ func needsPrograms(t *testing.T) {
 	}
 }
 
+// binaryVariable names the environment variable that puts another build to the test, such as a release's, instead of the working tree's.
+const binaryVariable = "INTEGRATION_BINARY"
+
 // The two builds of the product are made at most once per run, and only if a test asks.
 var (
 	plainBinary = sync.OnceValues(func() (string, error) { return toolchain.Sallyport(context.Background()) })
@@ -32,6 +35,9 @@ var (
 // sallyport returns the path of the product's binary, with the race detector in it unless a test needs its real speed.
 func sallyport(t testing.TB, plain bool) string {
 	t.Helper()
+	if path := os.Getenv(binaryVariable); path != "" {
+		return path
+	}
 	build := raceBinary
 	if plain {
 		build = plainBinary

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,6 +25,7 @@ const (
 // server is a gateway started by serve, with its configuration and its second listener. Its request log is on stderr as JSON.
 type server struct {
 	gateway
+	admin   string // address of the second listener
 	config  string // path of the configuration file
 	keyFile string // holds the recovery key of its first vault
 	root    string // of its first vault
@@ -36,7 +38,7 @@ func newServer(t testing.TB, extra ...string) *server {
 	keyFile := filepath.Join(dir, "vault.key")
 	cli := command(t)
 	writeFile(t, keyFile, []byte(cli.run(t, "key", "new")))
-	s := &server{config: filepath.Join(dir, "config.yaml"), keyFile: keyFile, root: filepath.Join(dir, "root")}
+	s := &server{admin: freeAddress(t), config: filepath.Join(dir, "config.yaml"), keyFile: keyFile, root: filepath.Join(dir, "root")}
 	if err := os.Mkdir(s.root, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +46,7 @@ func newServer(t testing.TB, extra ...string) *server {
 	writeFile(t, s.config, fmt.Appendf(nil, `
 state_dir: %q
 listen: {address: "127.0.0.1:0"}
-admin: {address: "127.0.0.1:0"}
+admin: {address: %q}
 domains: [s3.test]
 providers: {disk: {type: local, path: %q}}
 vaults: [{name: main, provider: disk, buckets: ["*"], unlock: {key_file: %q}}]
@@ -52,7 +54,7 @@ credentials:
   - {access_key: %s, secret_key: %s, allow: [{buckets: ["*"], ops: [read, write, list, delete, create-bucket]}]}
 log: {level: debug, format: json}
 %s
-`, filepath.Join(dir, "state"), s.root, keyFile, serverAccessKey, serverSecretKey, strings.Join(extra, "\n")))
+`, filepath.Join(dir, "state"), s.admin, s.root, keyFile, serverAccessKey, serverSecretKey, strings.Join(extra, "\n")))
 	cli.run(t, "vault", "create", "--config", s.config, "--key-file", keyFile)
 	s.gateway = *serve(t, s.config)
 	s.AccessKey, s.SecretKey, s.Dir = serverAccessKey, serverSecretKey, dir
@@ -131,20 +133,21 @@ func (g *gateway) noServerErrors(t testing.TB) {
 	}
 }
 
-// metrics reads the second listener, whose address stands in the log.
-func (g *gateway) metrics(t testing.TB) string {
+// freeAddress finds a port that was free a moment ago: the log does not say which one the second listener got for port 0.
+func freeAddress(t testing.TB) string {
 	t.Helper()
-	var address string
-	for line := range strings.Lines(g.stderr.String()) {
-		var entry struct{ Msg, Address string }
-		if json.Unmarshal([]byte(line), &entry) == nil && strings.Contains(entry.Msg, "admin") {
-			address = entry.Address
-		}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if address == "" {
-		t.Fatalf("the log does not say where the second listener is:\n%s", end(g.stderr.String(), 2000))
-	}
-	resp, err := http.Get(address + "/metrics") //nolint:noctx // a test on loopback
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// metrics reads the second listener.
+func (s *server) metrics(t testing.TB) string {
+	t.Helper()
+	resp, err := http.Get("http://" + s.admin + "/metrics") //nolint:noctx // a test on loopback
 	if err != nil {
 		t.Fatal(err)
 	}

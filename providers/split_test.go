@@ -215,6 +215,7 @@ func TestSplitPutOfUnknownOutcome(t *testing.T) {
 		{"did not", faulty.Before, "", true},
 		{"overwritten", faulty.After, "another", false},
 		{"overwritten by as many bytes", faulty.After, strings.Repeat("x", len(long)), false},
+		{"overwritten by more with the same end", faulty.After, "x" + long, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -129,7 +129,7 @@ func testBodies(t *testing.T, h *Harness) {
 					body.reads++
 				}
 			}
-			_, err := d.Put(t.Context(), "k", bytes.NewReader([]byte{1}), 0, &driver.PutOptions{})
+			_, err := d.Put(t.Context(), "k", unseekable{bytes.NewReader([]byte{1})}, 0, &driver.PutOptions{})
 			wantKind(t, "Put of one byte as none", err, driver.BadBody)
 		}
 		h.wantSameInfo(t, "the old object", wantObject(t, d, "k", old), before)

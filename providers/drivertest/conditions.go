@@ -15,7 +15,7 @@ func putIf(ctx context.Context, d driver.Driver, key string, data []byte, opts d
 	var info *driver.Info
 	err := untilDecided(func() error {
 		var err error
-		info, err = d.Put(ctx, key, bytes.NewReader(data), int64(len(data)), &opts)
+		info, err = d.Put(ctx, key, unseekable{bytes.NewReader(data)}, int64(len(data)), &opts)
 		return err
 	})
 	return info, err

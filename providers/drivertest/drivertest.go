@@ -102,7 +102,7 @@ func pattern(seed uint64, n int) []byte {
 
 func put(t *testing.T, d driver.Driver, key string, data []byte) *driver.Info {
 	t.Helper()
-	info, err := d.Put(t.Context(), key, bytes.NewReader(data), int64(len(data)), &driver.PutOptions{})
+	info, err := d.Put(t.Context(), key, unseekable{bytes.NewReader(data)}, int64(len(data)), &driver.PutOptions{})
 	wantNil(t, fmt.Sprintf("Put %q", key), err)
 	wantInfo(t, info, key, len(data))
 	return info

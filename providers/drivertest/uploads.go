@@ -33,7 +33,7 @@ func create(t *testing.T, d driver.Driver, key string) driver.Upload {
 
 func putPart(t *testing.T, d driver.Driver, up driver.Upload, n int, data []byte) *driver.Part {
 	t.Helper()
-	part, err := d.Uploads().PutPart(t.Context(), up, n, bytes.NewReader(data), int64(len(data)))
+	part, err := d.Uploads().PutPart(t.Context(), up, n, unseekable{bytes.NewReader(data)}, int64(len(data)))
 	wantNil(t, fmt.Sprintf("PutPart %d", n), err)
 	if part.N != n || part.Size != int64(len(data)) || part.ETag == "" {
 		t.Fatalf("PutPart %d of %d bytes gave %+v", n, len(data), part)

@@ -131,8 +131,8 @@ type dirSyncs struct {
 }
 
 type dirSync struct {
-	running sync.Mutex
-	waiting *syncBatch // not begun yet
+	running chan struct{} // full while a sync runs
+	waiting *syncBatch    // not begun yet
 	users   int
 }
 
@@ -146,7 +146,7 @@ func (s *dirSyncs) do(path string) error {
 	s.mu.Lock()
 	d := s.dirs[path]
 	if d == nil {
-		d = &dirSync{}
+		d = &dirSync{running: make(chan struct{}, 1)}
 		s.dirs[path] = d
 	}
 	if batch := d.waiting; batch != nil {
@@ -159,12 +159,12 @@ func (s *dirSyncs) do(path string) error {
 	d.users++
 	s.mu.Unlock()
 
-	d.running.Lock()
+	d.running <- struct{}{}
 	s.mu.Lock()
 	d.waiting = nil
 	s.mu.Unlock()
 	batch.err = s.sync(path)
-	d.running.Unlock()
+	<-d.running
 	close(batch.done)
 
 	s.mu.Lock()
