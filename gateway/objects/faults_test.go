@@ -244,6 +244,15 @@ func TestAbandoned(t *testing.T) {
 			}
 			_ = out.Body.Close()
 		},
+		"GET of a damaged first chunk": func(t *testing.T, w *world) {
+			sound := w.stored("k")
+			altered := bytes.Clone(sound)
+			altered[200] ^= 1
+			w.plant("k", altered)
+			_, err := w.Get(t.Context(), &GetInput{Bucket: bucketName, Key: "k"})
+			wantKind(t, "get", err, Damaged)
+			w.plant("k", sound)
+		},
 		"PUT whose body fails": func(t *testing.T, w *world) {
 			r := io.MultiReader(bytes.NewReader(plain[:2<<20]), iotest.ErrReader(errStrange))
 			_, err := w.Put(t.Context(), &PutInput{Bucket: bucketName, Key: "k", Size: 3 << 20, Body: bodyFrom(r, 3<<20)})

@@ -13,6 +13,7 @@ import (
 
 	"sallyport/crypto/vault"
 	"sallyport/providers/driver"
+	"sallyport/providers/local"
 )
 
 // counted counts the calls that reach the backend, and the most Gets at one time.
@@ -304,8 +305,20 @@ func TestListOfALockedVault(t *testing.T) {
 }
 
 func BenchmarkListWarm(b *testing.B) {
+	b.Run("memory", func(b *testing.B) { benchmarkListWarm(b, nil) })
+	b.Run("folder", func(b *testing.B) {
+		folder, err := local.Open(b.Context(), &local.Config{Path: b.TempDir(), Durability: "off"}, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = folder.Close() })
+		benchmarkListWarm(b, folder)
+	})
+}
+
+func benchmarkListWarm(b *testing.B, backend driver.Driver) {
 	const objects = 20_000
-	w := newWorld(b, worldOptions{})
+	w := newWorld(b, worldOptions{backend: backend})
 	for i := range objects {
 		w.put(fmt.Sprintf("folder/%d/file-%06d", i%100, i), nil)
 	}
