@@ -47,6 +47,8 @@ func (b *busy) Head(ctx context.Context, key string) (*driver.Info, error) {
 
 func TestLimitBoundsEachLane(t *testing.T) {
 	long := strings.Repeat("x", 1<<20+1)
+	limits := providers.Limits{Reads: 2, Writes: 3, Streams: 4}
+	lanes := map[string]int64{"reads": limits.Reads, "writes": limits.Writes, "streams": limits.Streams}
 	for name, call := range map[string]func(d driver.Driver, ctx context.Context, i int) error{
 		"reads": func(d driver.Driver, ctx context.Context, _ int) error {
 			_, err := d.Head(ctx, "k")
@@ -67,7 +69,7 @@ func TestLimitBoundsEachLane(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				held := &busy{Driver: mem.New(&mem.Options{}), letGo: make(chan struct{})}
-				d := providers.Limit(held, providers.Limits{Reads: 3, Writes: 3, Streams: 3})
+				d := providers.Limit(held, limits)
 				var callers sync.WaitGroup
 				for i := range 10 {
 					callers.Go(func() {
@@ -77,8 +79,8 @@ func TestLimitBoundsEachLane(t *testing.T) {
 					})
 				}
 				synctest.Wait()
-				if n := held.now.Load(); n != 3 {
-					t.Errorf("%d calls at once, want 3", n)
+				if n := held.now.Load(); n != lanes[name] {
+					t.Errorf("%d calls at once, want %d", n, lanes[name])
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
@@ -88,8 +90,8 @@ func TestLimitBoundsEachLane(t *testing.T) {
 				}
 				close(held.letGo)
 				callers.Wait()
-				if n := held.most.Load(); n != 3 {
-					t.Errorf("%d calls at once, want 3", n)
+				if n := held.most.Load(); n != lanes[name] {
+					t.Errorf("%d calls at once, want %d", n, lanes[name])
 				}
 			})
 		})

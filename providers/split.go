@@ -154,7 +154,7 @@ func (j *splitPut) sendBuffered(ctx context.Context) error {
 			}
 			j.parts = append(j.parts, *part)
 			j.tail = data
-			free <- data[:cap(data)]
+			free <- data
 		}
 	}()
 	readErr := j.fill(ctx, filled, free, done)
