@@ -187,6 +187,53 @@ func TestVerbatimHoldsExactlyOrRefuses(t *testing.T) {
 	}
 }
 
+// TestFoldingFileSystem runs both layouts where Foo and foo are one file: escaped keeps them apart, verbatim refuses what it cannot.
+func TestFoldingFileSystem(t *testing.T) {
+	openFolding := func(m *modelFS, layout string, readOnly bool) *local.Folder {
+		f, err := local.Open(t.Context(), &local.Config{Path: "model", Layout: layout}, &local.Options{FileSystem: m, ReadOnly: readOnly})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	m := newModelFS()
+	m.fold = true
+	f := openFolding(m, local.LayoutEscaped, false)
+	if p := f.Probe(); !p.FoldsCase || !p.Normalises {
+		t.Errorf("probe %+v", p)
+	}
+	keys := weirdKeys()
+	for _, k := range keys {
+		put(t, f, k, k)
+	}
+	for _, k := range keys {
+		if got := get(t, f, k); got != k {
+			t.Errorf("%.40q holds %.40q", k, got)
+		}
+	}
+	if got := listAll(t, f, driver.ListOptions{}); !slices.Equal(got, keys) {
+		t.Error(difference(got, keys))
+	}
+
+	m = newModelFS()
+	m.fold = true
+	f = openFolding(m, local.LayoutVerbatim, false)
+	put(t, f, "foo/bar", "x")
+	for _, k := range []string{"Foo/bar", "foo/Bar", "FOO", "\u00e9", "e\u0301", ".sallyport/X"} {
+		if _, err := f.Put(t.Context(), k, strings.NewReader("x"), 1, &driver.PutOptions{}); !driver.Is(err, driver.InvalidKey) {
+			t.Errorf("Put %q: %v", k, err)
+		}
+	}
+	for _, d := range []*local.Folder{f, openFolding(m, "", true)} {
+		if _, err := d.Head(t.Context(), "Foo/bar"); !driver.Is(err, driver.InvalidKey) {
+			t.Errorf("Head under an alias: %v", err)
+		}
+		if got := listAll(t, d, driver.ListOptions{}); !slices.Equal(got, []string{"foo/bar"}) {
+			t.Errorf("got %q", got)
+		}
+	}
+}
+
 // model lists a set of keys as the contract says.
 func model(keys []string, opts driver.ListOptions) []string {
 	var out []string

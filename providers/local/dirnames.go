@@ -3,6 +3,7 @@ package local
 import (
 	"errors"
 	"io/fs"
+	"path"
 	"strings"
 
 	"sallyport/providers/driver"
@@ -69,7 +70,7 @@ func (f *Folder) eachEscapedName(top bool, dir string, chain []string, visit fun
 		return goOn, err
 	}
 	for _, name := range more {
-		goOn, err = f.eachEscapedName(top, dir+"/"+name, append(chain[:len(chain):len(chain)], name), visit)
+		goOn, err = f.eachEscapedName(top, path.Join(dir, name), append(chain[:len(chain):len(chain)], name), visit)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // pruned meanwhile
 		}

@@ -21,7 +21,8 @@ func failAs(kind driver.Kind, op, key string, cause error) error {
 	return &driver.Error{Kind: kind, Op: op, Key: key, Err: cause}
 }
 
-// kindOf classifies what the file system said. fs.ErrNotExist is decided by the callers, who know what was looked for.
+// kindOf classifies what the file system said. What fs.ErrNotExist says of an object is decided by the callers, who know what was
+// looked for; here it means that something was taken away under our hands.
 func kindOf(err error) driver.Kind {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
@@ -36,7 +37,7 @@ func kindOf(err error) driver.Kind {
 		return driver.TooLarge
 	case isNotHeld(err), errors.Is(err, ErrNotPlain):
 		return driver.InvalidKey
-	case isPassing(err), errors.Is(err, errClosed), errors.Is(err, fs.ErrClosed):
+	case isPassing(err), errors.Is(err, errClosed), errors.Is(err, fs.ErrClosed), errors.Is(err, fs.ErrNotExist):
 		return driver.Unavailable
 	case errors.Is(err, fs.ErrPermission):
 		return driver.Denied

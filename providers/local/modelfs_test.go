@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/text/unicode/norm"
+
 	"sallyport/providers/local"
 )
 
@@ -27,6 +29,8 @@ type modelFS struct {
 
 	// fault is asked before every call; done says whether the call is to take effect nonetheless.
 	fault func(call, path string) (err error, done bool)
+	// fold makes names that differ by case or Unicode form one.
+	fold bool
 	// ignoreFileSync and ignoreDirSync make a disk that lies.
 	ignoreFileSync, ignoreDirSync bool
 }
@@ -73,6 +77,9 @@ func (m *modelFS) enter(call, p string) (leave func(), err error, done bool) {
 
 func (m *modelFS) find(p string) (*node, error) {
 	n := m.root
+	if m.fold {
+		p = strings.ToLower(norm.NFD.String(p))
+	}
 	if p == "." {
 		return n, nil
 	}
@@ -91,6 +98,9 @@ func (m *modelFS) find(p string) (*node, error) {
 
 func (m *modelFS) parent(p string) (*node, string, error) {
 	n, err := m.find(path.Dir(p))
+	if m.fold {
+		p = strings.ToLower(norm.NFD.String(p))
+	}
 	if err == nil && !n.dir {
 		err = pathError("find", p, syscall.ENOTDIR)
 	}

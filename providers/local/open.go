@@ -134,7 +134,12 @@ func (f *Folder) start(config *Config) error {
 		if err := f.readMarker(config.Layout); err != nil {
 			return err
 		}
-		f.names.strict.windows = volume.Windows
+		f.probe = Probe{Class: ClassUnproved, FileSystem: volume.Type, Free: volume.Free, Total: volume.Total, volume: volume}
+		// No file may be made to try, but there is one whose name can be folded.
+		if _, err := f.files.Stat(strings.ToUpper(systemDir)); err == nil {
+			f.probe.FoldsCase = true
+		}
+		f.names.strict = verbatimRules{foldsCase: f.probe.FoldsCase, windows: volume.Windows}
 		return nil
 	}
 	if err := f.createSystemDir(config.Layout); err != nil {
@@ -152,7 +157,7 @@ func (f *Folder) start(config *Config) error {
 			return fmt.Errorf("make %s: %w", dir, err)
 		}
 	}
-	if err := f.sweepTemps(0); err != nil {
+	if err := f.sweepAll(); err != nil {
 		return fmt.Errorf("remove what a killed gateway left: %w", err)
 	}
 	if err := f.runProbe(); err != nil {

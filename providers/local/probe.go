@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
+	"strings"
 	"time"
 )
 
@@ -25,6 +27,7 @@ type Probe struct {
 	FileSystem string        // as the operating system calls it; "" = it does not say
 	FoldsCase  bool          // Foo and foo are one file
 	Normalises bool          // two Unicode forms of a name are one file
+	LongNames  bool          // names are as long as the escaped layout needs them
 	Links      bool          // a file can have a second name, by which creation can be exclusive also against other programs
 	TimeStep   time.Duration // smallest difference between two times of last change
 	Free       uint64        // bytes at the time of opening, 0 = not known
@@ -62,6 +65,9 @@ func (f *Folder) runProbe() error {
 		return fmt.Errorf("try Unicode forms: %w", err)
 	}
 	if err := f.probeFile(base); err != nil {
+		return err
+	}
+	if err := f.probeLongName(base); err != nil {
 		return err
 	}
 	if err := f.syncDirNow(tempDir); err != nil {
@@ -115,6 +121,23 @@ func (f *Folder) probeFile(base string) error {
 	return f.files.Remove(moved)
 }
 
+// longestName is the longest file name in bytes that the escaped layout makes.
+const longestName = pieceLen + 5
+
+// probeLongName tries a name as long as they get.
+func (f *Folder) probeLongName(base string) error {
+	name := base + "-" + strings.Repeat("n", longestName-len(path.Base(base))-1)
+	err := f.writeFile(name, nil)
+	if err != nil {
+		if isNotHeld(err) {
+			return nil
+		}
+		return fmt.Errorf("try a long name: %w", err)
+	}
+	f.probe.LongNames = true
+	return f.files.Remove(name)
+}
+
 // timeStep returns the smallest difference in time that the file's file system keeps.
 func timeStep(file File) (time.Duration, error) {
 	odd := time.Unix(1_700_000_001, 111_111_111)
@@ -153,6 +176,9 @@ func (f *Folder) judge() {
 	if f.noSync {
 		p.Class = ClassNone
 		warn("durability is off: a power failure can lose or tear anything written in the last minutes")
+	}
+	if !p.LongNames {
+		warn("the file system holds only short names: keys with long segments are refused")
 	}
 	if p.volume.SharedWithOther {
 		warn("group or others can write to the folder")

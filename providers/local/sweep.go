@@ -25,9 +25,9 @@ func (f *Folder) Sweep(ctx context.Context) (removed int, err error) {
 	return removed, nil
 }
 
-// sweepTemps removes temporaries older than age, and what an interrupted creation of .sallyport left.
-func (f *Folder) sweepTemps(age time.Duration) error {
-	if _, err := f.sweepDir(tempDir, age); err != nil {
+// sweepAll removes all temporaries, and what an interrupted creation of .sallyport left.
+func (f *Folder) sweepAll() error {
+	if _, err := f.sweepDir(tempDir, 0); err != nil {
 		return err
 	}
 	entries, err := f.readSome(".", isRootLeft)
