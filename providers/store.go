@@ -159,6 +159,9 @@ func (s *Store) List(ctx context.Context, opts *ListOptions) (*Page, error) {
 }
 
 // Uploads returns the multipart side of this root, validated and retried like the rest. It is safe to keep.
+//
+// After an UnknownOutcome Complete is repeated as long as every part it names is still there, because then it did not happen. If they are
+// gone it stays UnknownOutcome: only the caller knows the object by its content, and may call it done where Capabilities.SeenIsDurable.
 func (s *Store) Uploads() Uploads { return &s.parts }
 
 func (s *Store) validKey(key string) bool { return driver.ValidKey(key, s.caps.MaxKey) }
