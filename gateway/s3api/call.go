@@ -134,6 +134,10 @@ func (c *call) checkRequest() error {
 	if c.op.handle == nil {
 		return nil
 	}
+	read := c.op.method == http.MethodGet || c.op.method == http.MethodHead
+	if err := checkParameters(c.query, c.h.router.subresources, read); err != nil {
+		return err
+	}
 	if version, ok := c.query["versionId"]; ok {
 		if !c.op.versioned {
 			return invalidArgument("versionId", version, "This operation does not accept a version-id.")

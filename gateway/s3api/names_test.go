@@ -84,6 +84,14 @@ func TestBadAddresses(t *testing.T) {
 	s.want(s.ask(http.MethodHead, "/"+testBucket+"/k?versionId=null", nil), 200, "")
 	s.want(s.ask(http.MethodDelete, "/"+testBucket+"/k?versionId=other", nil), 400, "InvalidArgument")
 	s.want(s.ask(http.MethodPut, "/"+testBucket+"/k?versionId=null", []byte("y")), 400, "InvalidArgument")
+	for _, method := range []string{http.MethodPut, http.MethodDelete} {
+		for _, query := range []string{"new-subresource", "new-subresource=1", "annotation&annotationName=a", "metadata=true"} {
+			s.want(s.ask(method, "/"+testBucket+"/k?"+query, []byte("y")), 501, "NotImplemented")
+		}
+		s.want(s.ask(method, "/"+testBucket+"?new-subresource", nil), 501, "NotImplemented")
+	}
+	s.want(s.ask(http.MethodGet, "/"+testBucket+"/k?new-subresource", nil), 501, "NotImplemented")
+	s.want(s.ask(http.MethodGet, "/"+testBucket+"/k?cache-buster=1&x-id=GetObject", nil), 200, "")
 	s.want(s.ask(http.MethodPatch, "/"+testBucket+"/k", nil), 405, "MethodNotAllowed")
 	s.want(s.ask(http.MethodPost, "/"+testBucket+"/k", nil), 405, "MethodNotAllowed")
 	s.want(s.ask(http.MethodGet, "/"+testBucket+"/k", nil), 200, "")

@@ -152,11 +152,14 @@ func refusedOperations() []operation {
 		"GetBucketMetricsConfiguration, ListBucketMetricsConfigurations":                       "metrics",
 	})
 	add(http.MethodPut, objectScope, auth.Write, map[string]string{
-		"PutObjectAcl": "acl", "PutObjectLegalHold": "legal-hold", "PutObjectRetention": "retention", "PutObjectTagging": "tagging",
+		"PutObjectAnnotation": "annotation",
+		"PutObjectAcl":        "acl", "PutObjectLegalHold": "legal-hold", "PutObjectRetention": "retention", "PutObjectTagging": "tagging",
 		"RenameObject": "renameObject", "UpdateObjectEncryption": "encryption",
 	})
-	add(http.MethodDelete, objectScope, auth.Write, map[string]string{"DeleteObjectTagging": "tagging"})
-	add(http.MethodGet, objectScope, auth.Read, map[string]string{"GetObjectTorrent": "torrent"})
+	add(http.MethodDelete, objectScope, auth.Write, map[string]string{"DeleteObjectAnnotation": "annotation", "DeleteObjectTagging": "tagging"})
+	add(http.MethodGet, objectScope, auth.Read, map[string]string{
+		"GetObjectAnnotation, ListObjectAnnotations": "annotation", "GetObjectTorrent": "torrent",
+	})
 	add(http.MethodPost, objectScope, auth.Write, map[string]string{"RestoreObject": "restore"})
 	rows = append(rows,
 		operation{name: "SelectObjectContent", method: http.MethodPost, scope: objectScope, selectors: []string{"select", "select-type"}, action: auth.Read, headers: anyHeaders},

@@ -69,3 +69,26 @@ func (p parameters) partNumber() (int, error) {
 
 // maxParts is the greatest part number.
 const maxParts = 10000
+
+// isParameter reports the query names that some operation here reads, or that say nothing. Sub-resources are the table's.
+func isParameter(name string) bool {
+	switch name {
+	case "x-id", "versionId", "partNumber", "uploadId", "prefix", "delimiter", "marker", "max-keys", "encoding-type", "continuation-token", "start-after",
+		"fetch-owner", "key-marker", "version-id-marker", "upload-id-marker", "max-uploads", "max-parts", "part-number-marker", "max-buckets",
+		"bucket-region", "response-content-type", "response-content-language", "response-expires", "response-cache-control",
+		"response-content-disposition", "response-content-encoding":
+		return true
+	}
+	return strings.HasPrefix(strings.ToLower(name), "x-amz-")
+}
+
+// checkParameters refuses names that nobody here knows where ignoring them could change what is meant: on every write, because S3 may have a sub-resource of
+// that name which is not the object, and on reads if they look like one by having no value.
+func checkParameters(q parameters, known map[string]bool, read bool) error {
+	for name, value := range q {
+		if !known[name] && !isParameter(name) && (!read || value == "") {
+			return refuse("NotImplemented", "A parameter you provided implies functionality that is not implemented.").with("ArgumentName", name)
+		}
+	}
+	return nil
+}
