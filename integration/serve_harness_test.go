@@ -2,9 +2,16 @@ package integration
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -12,6 +19,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"sallyport/integration/internal/toolchain"
 )
@@ -25,51 +33,103 @@ const (
 // server is a gateway started by serve, with its configuration and its second listener. Its request log is on stderr as JSON.
 type server struct {
 	gateway
-	admin   string // address of the second listener
 	config  string // path of the configuration file
 	keyFile string // holds the recovery key of its first vault
 	root    string // of its first vault
 }
 
 // newServer makes one vault of its own and serves it, with everything logged.
-func newServer(t testing.TB, extra ...string) *server {
+func newServer(t testing.TB) *server {
 	t.Helper()
-	dir := t.TempDir()
-	keyFile := filepath.Join(dir, "vault.key")
+	return newServerIn(t, t.TempDir(), false)
+}
+
+// newTLSServer is newServer with HTTPS, by a certificate for loopback and under s3.test.
+func newTLSServer(t testing.TB) *server {
+	t.Helper()
+	return newServerIn(t, t.TempDir(), true)
+}
+
+// newServerIn keeps everything below dir: root/ and state/ of the gateway, tmp/ for its temporaries, secrets/ for what it is given.
+func newServerIn(t testing.TB, dir string, withTLS bool) *server {
+	t.Helper()
+	secrets := filepath.Join(dir, "secrets")
+	keyFile := filepath.Join(secrets, "vault.key")
 	cli := command(t)
 	writeFile(t, keyFile, []byte(cli.run(t, "key", "new")))
-	s := &server{admin: freeAddress(t), config: filepath.Join(dir, "config.yaml"), keyFile: keyFile, root: filepath.Join(dir, "root")}
-	if err := os.Mkdir(s.root, 0o700); err != nil {
-		t.Fatal(err)
+	s := &server{config: filepath.Join(secrets, "config.yaml"), keyFile: keyFile, root: filepath.Join(dir, "root")}
+	for _, folder := range []string{s.root, filepath.Join(dir, "tmp")} {
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tls := ""
+	if withTLS {
+		s.CACert = filepath.Join(secrets, "certificate.pem")
+		writeCertificate(t, s.CACert, filepath.Join(secrets, "certificate.key"), 1)
+		tls = fmt.Sprintf(", tls: {cert_file: %q, key_file: %q}", s.CACert, filepath.Join(secrets, "certificate.key"))
 	}
 	// JSON is YAML, and spares the quoting of paths.
 	writeFile(t, s.config, fmt.Appendf(nil, `
 state_dir: %q
-listen: {address: "127.0.0.1:0"}
-admin: {address: %q}
+listen: {address: "127.0.0.1:0"%s}
+admin: {address: "127.0.0.1:0"}
 domains: [s3.test]
 providers: {disk: {type: local, path: %q}}
 vaults: [{name: main, provider: disk, buckets: ["*"], unlock: {key_file: %q}}]
 credentials:
   - {access_key: %s, secret_key: %s, allow: [{buckets: ["*"], ops: [read, write, list, delete, create-bucket]}]}
 log: {level: debug, format: json}
-%s
-`, filepath.Join(dir, "state"), s.admin, s.root, keyFile, serverAccessKey, serverSecretKey, strings.Join(extra, "\n")))
+`, filepath.Join(dir, "state"), tls, s.root, keyFile, serverAccessKey, serverSecretKey))
 	cli.run(t, "vault", "create", "--config", s.config, "--key-file", keyFile)
-	s.gateway = *serve(t, s.config)
-	s.AccessKey, s.SecretKey, s.Dir = serverAccessKey, serverSecretKey, dir
-	s.RecoveryKey = strings.TrimSpace(string(readFile(t, keyFile)))
+	s.Dir, s.RecoveryKey = dir, strings.TrimSpace(string(readFile(t, keyFile)))
+	s.serve(t)
 	return s
 }
 
+// serve starts the gateway, for the first time or again.
+func (s *server) serve(t testing.TB) {
+	t.Helper()
+	g := serve(t, s.config, "TMPDIR="+filepath.Join(s.Dir, "tmp"))
+	s.process, s.Endpoint, s.Region = g.process, g.Endpoint, g.Region
+	s.AccessKey, s.SecretKey = serverAccessKey, serverSecretKey
+}
+
+// writeCertificate makes a certificate for loopback that is its own authority.
+func writeCertificate(t testing.TB, certFile, keyFile string, serial int64) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "integration test"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		DNSNames: []string{"localhost", "s3.test", "*.s3.test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true, IsCA: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	writeFile(t, keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
+}
+
 // serve starts serve --config and waits until it says where. Keys are the caller's business.
-func serve(t testing.TB, config string) *gateway {
+func serve(t testing.TB, config string, environ ...string) *gateway {
 	t.Helper()
 	cmd := exec.Command(sallyport(t, false), "serve", "--config", config)
-	cmd.Env = toolchain.Environ()
+	cmd.Env = append(toolchain.Environ(), environ...)
 	g := &gateway{process: spawn(t, cmd), Region: "us-east-1"}
 	eventually(t, patience, "serving", func() bool { return strings.Contains(g.stdout.String(), "\n") || g.ended() })
-	endpoint, ok := strings.CutPrefix(strings.TrimSpace(g.stdout.String()), "serving ")
+	line, _, _ := strings.Cut(g.stdout.String(), "\n")
+	endpoint, ok := strings.CutPrefix(line, "serving ")
 	if !ok {
 		t.Fatalf("serve says %q; standard error:\n%s", g.stdout.String(), g.stderr.String())
 	}
@@ -133,21 +193,16 @@ func (g *gateway) noServerErrors(t testing.TB) {
 	}
 }
 
-// freeAddress finds a port that was free a moment ago: the log does not say which one the second listener got for port 0.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // metrics reads the second listener.
 func (s *server) metrics(t testing.TB) string {
 	t.Helper()
-	resp, err := http.Get("http://" + s.admin + "/metrics") //nolint:noctx // a test on loopback
+	var address string
+	eventually(t, patience, "the address of the second listener", func() bool {
+		_, after, found := strings.Cut(s.stdout.String(), "health and metrics at ")
+		address, _, found = strings.Cut(after, "\n")
+		return found
+	})
+	resp, err := http.Get(address + "/metrics") //nolint:noctx // a test on loopback
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,13 +21,16 @@ import (
 type world struct {
 	objects map[string]string
 	uploads map[string]string // by key: parts and notes in words
+	etags   map[string]string // of objects by key, of parts by key#number; seen only
 }
 
-func (w world) clone() world { return world{maps.Clone(w.objects), maps.Clone(w.uploads)} }
+func (w world) clone() world {
+	return world{objects: maps.Clone(w.objects), uploads: maps.Clone(w.uploads)}
+}
 
 // observe reads everything in a root through the driver, and parts from the file system.
 func observe(ctx context.Context, d *local.Folder, m *modelFS) (world, error) {
-	w := world{map[string]string{}, map[string]string{}}
+	w := world{map[string]string{}, map[string]string{}, map[string]string{}}
 	page, err := d.List(ctx, &driver.ListOptions{})
 	if err != nil {
 		return w, err
@@ -42,20 +45,21 @@ func observe(ctx context.Context, d *local.Folder, m *modelFS) (world, error) {
 			return w, err
 		}
 		w.objects[e.Key] = string(b)
+		w.etags[e.Key] = e.ETag
 	}
 	stale, err := d.Uploads().Stale(ctx, time.Unix(1<<40, 0))
 	if err != nil {
 		return w, err
 	}
 	for _, up := range stale {
-		if w.uploads[up.Key], err = describe(ctx, d, m, up.Upload); err != nil {
+		if w.uploads[up.Key], err = describe(ctx, d, m, up.Upload, w.etags); err != nil {
 			return w, err
 		}
 	}
 	return w, nil
 }
 
-func describe(ctx context.Context, d *local.Folder, m *modelFS, up driver.Upload) (string, error) {
+func describe(ctx context.Context, d *local.Folder, m *modelFS, up driver.Upload, etags map[string]string) (string, error) {
 	parts, notes, err := d.Uploads().Read(ctx, up)
 	if err != nil {
 		return "", err
@@ -74,6 +78,7 @@ func describe(ctx context.Context, d *local.Folder, m *modelFS, up driver.Upload
 			return "", err
 		}
 		fmt.Fprintf(&b, "part %d=%s;", p.N, n.data)
+		etags[fmt.Sprint(up.Key, "#", p.N)] = p.ETag
 	}
 	return b.String(), nil
 }
@@ -114,6 +119,7 @@ func putCall(key, seed string, opts func(s *script) driver.PutOptions) call {
 
 func deleteCall(key string) call {
 	return call{"delete " + key, func(t testing.TB, s *script) error {
+		delete(s.etags, key)
 		return s.d.Delete(t.Context(), key, &driver.DeleteOptions{})
 	}, func(w *world) { delete(w.objects, key) }}
 }
@@ -133,6 +139,7 @@ func partCall(key string, n int, seed, result string) call {
 		part, err := s.d.Uploads().PutPart(t.Context(), s.ups[key], n, slowBody(content(seed)), int64(len(content(seed))))
 		if err == nil {
 			s.parts[fmt.Sprint(key, n)] = part
+			s.etags[fmt.Sprint(key, "#", n)] = part.ETag
 		}
 		return err
 	}, func(w *world) { w.uploads[key] = result }}
@@ -149,14 +156,19 @@ func completeCall(key string, opts driver.PutOptions, whole, result string, numb
 		var parts []driver.Part
 		for _, n := range numbers {
 			parts = append(parts, *s.parts[fmt.Sprint(key, n)])
+			delete(s.etags, fmt.Sprint(key, "#", n))
 		}
-		_, err := s.d.Uploads().Complete(t.Context(), s.ups[key], parts, &opts)
+		info, err := s.d.Uploads().Complete(t.Context(), s.ups[key], parts, &opts)
+		if err == nil {
+			s.etags[key] = info.ETag
+		}
 		return err
 	}, func(w *world) { w.objects[key] = whole; w.uploads[key] = result }}
 }
 
 func abortCall(key string) call {
 	return call{"abort " + key, func(t testing.TB, s *script) error {
+		maps.DeleteFunc(s.etags, func(k, _ string) bool { return strings.HasPrefix(k, key+"#") })
 		return s.d.Uploads().Abort(t.Context(), s.ups[key])
 	}, func(w *world) { delete(w.uploads, key) }}
 }
@@ -209,6 +221,7 @@ func openModel(t testing.TB, m *modelFS) *local.Folder {
 type step struct {
 	end    int
 	worlds [2]world
+	etags  [2]map[string]string
 	name   string
 }
 
@@ -216,7 +229,7 @@ type step struct {
 func run(t testing.TB, m *modelFS, calls []call) (start int, steps []step) {
 	t.Helper()
 	s := &script{d: openModel(t, m), ups: map[string]driver.Upload{}, parts: map[string]*driver.Part{}, etags: map[string]string{}}
-	w := world{map[string]string{}, map[string]string{}}
+	w := world{objects: map[string]string{}, uploads: map[string]string{}}
 	for _, c := range before {
 		if err := c.do(t, s); err != nil {
 			t.Fatal(err)
@@ -225,12 +238,12 @@ func run(t testing.TB, m *modelFS, calls []call) (start int, steps []step) {
 	}
 	start = len(m.log)
 	for _, c := range calls {
-		was := w.clone()
+		was, etags := w.clone(), maps.Clone(s.etags)
 		if err := c.do(t, s); err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
 		c.next(&w)
-		steps = append(steps, step{len(m.log), [2]world{was, w.clone()}, c.name})
+		steps = append(steps, step{len(m.log), [2]world{was, w.clone()}, [2]map[string]string{etags, maps.Clone(s.etags)}, c.name})
 	}
 	if m.opened != 0 {
 		t.Errorf("%d files left open", m.opened)
@@ -282,13 +295,17 @@ func judge(t testing.TB, m *modelFS, steps []step, k int) string {
 		return "look: " + err.Error()
 	}
 	i := slices.IndexFunc(steps, func(s step) bool { return k < s.end })
-	var allowed [2]world
-	name := "after the last call"
+	allowed, etags, name := [2]world{}, [2]map[string]string{}, "after the last call"
 	if i >= 0 {
-		allowed, name = steps[i].worlds, "during "+steps[i].name
+		allowed, etags, name = steps[i].worlds, steps[i].etags, "during "+steps[i].name
 	} else {
-		last := steps[len(steps)-1].worlds[1]
-		allowed = [2]world{last, last}
+		last := steps[len(steps)-1]
+		allowed, etags = [2]world{last.worlds[1], last.worlds[1]}, [2]map[string]string{last.etags[1], last.etags[1]}
+	}
+	for k, etag := range etags[0] {
+		if etags[1][k] == etag && seen.etags[k] != etag {
+			return fmt.Sprintf("%s: %s has the ETag %s, acknowledged was %s", name, k, seen.etags[k], etag)
+		}
 	}
 	if !maps.Equal(seen.objects, allowed[0].objects) && !maps.Equal(seen.objects, allowed[1].objects) {
 		return fmt.Sprintf("%s: objects %q, want %q or %q", name, seen.objects, allowed[0].objects, allowed[1].objects)

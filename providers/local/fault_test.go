@@ -55,7 +55,7 @@ type faultRun struct {
 
 func newFaultRun(t *testing.T, calls []call) *faultRun {
 	t.Helper()
-	r := &faultRun{m: newModelFS(), w: world{map[string]string{}, map[string]string{}}, now: time.Now()}
+	r := &faultRun{m: newModelFS(), w: world{objects: map[string]string{}, uploads: map[string]string{}}, now: time.Now()}
 	d, err := local.Open(t.Context(), &local.Config{Path: "model"}, &local.Options{FileSystem: r.m, Now: func() time.Time { return r.now }})
 	if err != nil {
 		t.Fatal(err)
