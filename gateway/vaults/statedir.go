@@ -3,6 +3,7 @@ package vaults
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -35,12 +36,14 @@ func (d *StateDir) readPin() ([]byte, error) {
 		return nil, fmt.Errorf("read pin: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	data := make([]byte, maxPin)
-	n, err := f.Read(data)
+	data, err := io.ReadAll(io.LimitReader(f, maxPin))
+	if err == nil && len(data) == 0 {
+		err = errors.New("it is empty")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read pin %s: %w (remove it only if you know that no newer vault file exists)", f.Name(), err)
 	}
-	return data[:n], nil
+	return data, nil
 }
 
 func (d *StateDir) writePin(pin []byte) error {
