@@ -295,9 +295,14 @@ func (s *Service) assemble(ctx context.Context, u *upload, c *completion, opts *
 }
 
 // completedAllTheSame looks for the object where the backend's answer leaves room for its being there: an answer that got lost, or another
-// gateway that was faster.
+// gateway that was faster. Where what can be seen need not last, only an upload that is gone says so: drivers end an upload after its object
+// is durable, never before.
 func (s *Service) completedAllTheSame(ctx context.Context, u *upload, err error) *PutOutput {
-	for _, k := range []providers.Kind{providers.UnknownOutcome, providers.NoSuchUpload, providers.InvalidPart, providers.PreconditionFailed} {
+	kinds := []providers.Kind{providers.NoSuchUpload}
+	if u.store().Capabilities().SeenIsDurable {
+		kinds = append(kinds, providers.UnknownOutcome, providers.InvalidPart, providers.PreconditionFailed)
+	}
+	for _, k := range kinds {
 		if providers.Is(err, k) {
 			return s.alreadyCompleted(ctx, u)
 		}

@@ -20,6 +20,7 @@ import (
 	"sallyport/gateway/vaults"
 	"sallyport/providers/driver"
 	"sallyport/providers/faulty"
+	"sallyport/providers/mem"
 )
 
 const (
@@ -772,4 +773,31 @@ func uploadWithRetries(ctx context.Context, w *world, key string, parts [][]byte
 		return err
 	})
 	return out, err
+}
+
+// TestCompleteOfUnknownOutcome: on a bare file system an object that can be seen may still be lost, so seeing it is no success; the client's next
+// call is.
+func TestCompleteOfUnknownOutcome(t *testing.T) {
+	for _, durable := range []bool{true, false} {
+		var fault *faulty.Driver
+		w := newWorld(t, worldOptions{
+			backend: mem.New(&mem.Options{MaxKey: 2048, NoSeenIsDurable: !durable}),
+			wrap: func(d driver.Driver) driver.Driver {
+				fault = faulty.New(d, nil)
+				return fault
+			},
+		})
+		id := w.begin("key")
+		p := w.part("key", id, 1, []byte("x"))
+		fault.SetPlan(faulty.NthOf("Uploads.Complete", 1, true, faulty.Fault{Mode: faulty.After, Kind: driver.UnknownOutcome}))
+		out, err := w.tryComplete("key", id, p)
+		fault.SetPlan(nil)
+		if durable && err != nil || !durable && err == nil {
+			t.Errorf("seen is durable %v: %+v, %v", durable, out, err)
+		}
+		if !durable {
+			wantKind(t, "unknown outcome", err, Unavailable)
+		}
+		w.wantObject("key", w.complete("key", id, p).ETag, []byte("x"))
+	}
 }

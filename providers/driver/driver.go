@@ -99,7 +99,8 @@ type Uploads interface {
 	// Complete makes the listed parts, concatenated in the order given (ascending numbers), the object at the upload's key: atomic and
 	// durable like Put, with the same conditions. Parts not listed are dropped. A listed part that is absent or has another ETag →
 	// InvalidPart, and so is a part but the last that is below MinPart or breaks EqualParts; a whole above MaxObject → TooLarge. After any
-	// error but UnknownOutcome the upload stays open and nothing is changed. Unknown, aborted or completed → NoSuchUpload. Deletes no note.
+	// error but UnknownOutcome the upload stays open and nothing is changed. Unknown, aborted or completed → NoSuchUpload: an upload
+	// ends only after its object is durable. Deletes no note.
 	Complete(ctx context.Context, up Upload, parts []Part, opts *PutOptions) (*Info, error)
 
 	// Abort drops parts and notes. Of an unknown or aborted upload → NoSuchUpload; of a completed one it removes the notes and answers nil,
