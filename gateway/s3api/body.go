@@ -38,7 +38,7 @@ func (c *call) decode() (*decoded, error) {
 		if len(names) > 0 {
 			return nil, refuse("InvalidRequest", "x-amz-trailer needs a STREAMING-*-TRAILER payload.")
 		}
-		if _, framed := awschunked.StripContentEncoding(strings.Join(c.r.Header.Values("Content-Encoding"), ",")); framed && c.r.Header.Get("X-Amz-Decoded-Content-Length") != "" {
+		if _, framed := awschunked.StripContentEncoding(strings.Join(c.r.Header.Values("Content-Encoding"), ",")); framed {
 			return nil, refuse("InvalidRequest", "An aws-chunked body needs a STREAMING-* value in x-amz-content-sha256.")
 		}
 		if c.r.ContentLength < 0 {
@@ -119,14 +119,17 @@ func (c *call) readDocumentHeldTo(headers http.Header, limit int64) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	return readBounded(body, limit)
+	return c.readBounded(body, limit)
 }
 
-// readBounded reads a body whose size is announced and at most limit.
-func readBounded(body *promised, limit int64) ([]byte, error) {
+// readBounded reads a body whose size is announced and at most limit, once there is room for it.
+func (c *call) readBounded(body *promised, limit int64) ([]byte, error) {
 	defer func() { _ = body.reader.Close() }()
 	if body.size > limit {
 		return nil, refuse("MaxMessageLengthExceeded", "Your request was too big.").with("MaxMessageLengthBytes", itoa64(limit))
+	}
+	if err := c.reserve(body.size); err != nil {
+		return nil, err
 	}
 	return io.ReadAll(body.reader)
 }

@@ -114,7 +114,8 @@ func writeContent(h http.Header, c *objects.Content) {
 }
 
 // responseOverrides are the query parameters with which a signed GET or HEAD replaces headers of the answer.
-func responseOverrides(h http.Header, q parameters) error {
+func responseOverrides(q parameters) (http.Header, error) {
+	overrides := http.Header{}
 	for parameter, name := range map[string]string{
 		"response-content-type":        "Content-Type",
 		"response-content-language":    "Content-Language",
@@ -128,11 +129,11 @@ func responseOverrides(h http.Header, q parameters) error {
 			continue
 		}
 		if err := checkHeaderValue(parameter, value); err != nil {
-			return err
+			return nil, err
 		}
-		h.Set(name, value)
+		overrides.Set(name, value)
 	}
-	return nil
+	return overrides, nil
 }
 
 // parseTagging reads x-amz-tagging. Tags are not kept, so only an empty set can be honoured.

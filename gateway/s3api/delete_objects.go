@@ -33,7 +33,7 @@ func (c *call) deleteObjects(ctx context.Context) error {
 	if body.promise.ContentMD5 == nil && body.promise.Value.IsZero() && body.promise.Trailer == 0 {
 		return refuse("InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
 	}
-	data, err := readBounded(body, maxLargeDocument)
+	data, err := c.readBounded(body, maxLargeDocument)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (c *call) deleteAll(ctx context.Context, deletions []deletion) {
 	for range min(parallelDeletes, len(deletions)) {
 		workers.Go(func() {
 			for d := range next {
-				d.outcome = c.deleteOne(ctx, d)
+				c.deleteOne(ctx, d)
 			}
 		})
 	}
@@ -83,7 +83,17 @@ func (c *call) deleteAll(ctx context.Context, deletions []deletion) {
 	workers.Wait()
 }
 
-func (c *call) deleteOne(ctx context.Context, d *deletion) error {
+// deleteOne leaves in d what became of it, a panic included: this is not the goroutine whose panics are answered.
+func (c *call) deleteOne(ctx context.Context, d *deletion) {
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			d.outcome = internalError(c.logPanic(ctx, recovered))
+		}
+	}()
+	d.outcome = c.tryDelete(ctx, d)
+}
+
+func (c *call) tryDelete(ctx context.Context, d *deletion) error {
 	if !c.who.Allow(auth.Delete, c.target.bucket, d.key) {
 		panic("s3api: internal error: deletion without permission")
 	}
@@ -116,59 +126,4 @@ func (d *deletion) write(doc *document, quiet bool) {
 	doc.text("Code", f.code)
 	doc.text("Message", f.message)
 	doc.end()
-}
-
-// parseDelete reads a Delete document.
-func parseDelete(data []byte) (deletions []deletion, quiet bool, err error) {
-	root, err := parseXML(data, xmlLimits{depth: 3, elements: 8 * maxDeletes})
-	if err == nil {
-		err = root.only("Delete")
-	}
-	if err != nil {
-		return nil, false, malformedXML(err)
-	}
-	for _, child := range root.children {
-		switch child.name {
-		case "Quiet":
-			text, err := child.leaf()
-			if err != nil || text != "true" && text != "false" {
-				return nil, false, malformedXML(err)
-			}
-			quiet = text == "true"
-		case "Object":
-			d, err := parseDeletion(child)
-			if err != nil {
-				return nil, false, err
-			}
-			deletions = append(deletions, d)
-		default:
-			return nil, false, malformedXML(errXMLShape)
-		}
-	}
-	if len(deletions) == 0 || len(deletions) > maxDeletes {
-		return nil, false, malformedXML(errXMLShape)
-	}
-	return deletions, quiet, nil
-}
-
-func parseDeletion(n *node) (deletion, error) {
-	fields, err := n.leaves("Key", "VersionId", "ETag", "LastModifiedTime", "Size")
-	if err != nil || fields["Key"] == "" {
-		return deletion{}, malformedXML(err)
-	}
-	for _, name := range []string{"LastModifiedTime", "Size"} {
-		if _, there := fields[name]; there {
-			return deletion{}, refuse("NotImplemented", "A deletion on condition of "+name+" is not implemented.")
-		}
-	}
-	d := deletion{key: fields["Key"]}
-	d.version, d.hasVersion = fields["VersionId"]
-	if etag, there := fields["ETag"]; there {
-		etags := parseETags([]string{etag})
-		if len(etags) != 1 {
-			return deletion{}, malformedXML(errXMLShape)
-		}
-		d.ifMatch = etags[0]
-	}
-	return d, nil
 }

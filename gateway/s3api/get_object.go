@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 
@@ -92,11 +93,13 @@ func (c *call) writeObjectHeaders(out *objects.GetOutput, in *objects.GetInput, 
 	if err != nil {
 		return err
 	}
-	h := c.w.Header()
-	writeContent(h, &out.Content)
-	if err := responseOverrides(h, c.query); err != nil {
+	overrides, err := responseOverrides(c.query)
+	if err != nil {
 		return err
 	}
+	h := c.w.Header()
+	writeContent(h, &out.Content)
+	maps.Copy(h, overrides)
 	h.Set("Etag", quoteETag(out.ETag))
 	h.Set("Last-Modified", httpTime(out.ModTime))
 	h.Set("Accept-Ranges", "bytes")

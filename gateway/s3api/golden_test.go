@@ -222,6 +222,10 @@ func TestGoldenDeletes(t *testing.T) {
 			t.Errorf("%.80s: %s, want %s", document, a, want)
 		}
 	}
+	split := "<Delete><Object><Key>" + strings.Repeat("k<!---->", 100) + strings.Repeat("<!---->", 500_000) + "</Key></Object></Delete>"
+	if a := send(split); !strings.Contains(string(a.body), "<Deleted><Key>"+strings.Repeat("k", 100)+"</Key></Deleted>") {
+		t.Errorf("a key in pieces: %.300s", a)
+	}
 	whole := "<Delete>" + strings.Repeat(one, 1000) + "</Delete>"
 	if a := send(whole); strings.Count(string(a.body), "<Deleted>") != 1000 {
 		t.Errorf("1000 keys: %.300s", a)

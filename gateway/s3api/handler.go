@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"sallyport/config/secret"
 	"sallyport/gateway/auth"
 	"sallyport/gateway/checksum"
@@ -49,6 +51,7 @@ type Limits struct {
 	AdmissionWait   time.Duration // how long a request may wait for its turn before 503 SlowDown [100 ms]
 	DrainBytes      int64         // what is read of a refused body, so that the client reads the answer [256 KiB]
 	DrainTime       time.Duration // [5 s]
+	DocumentBytes   int64         // of XML documents in memory at once, at least 8 MiB [64 MiB]
 	MaxObjectUpload int64         // bytes of one PutObject or UploadPart [5 GiB, as S3]
 }
 
@@ -62,6 +65,8 @@ func (l *Limits) setDefaults() {
 	defaultTo(&l.AdmissionWait, 100*time.Millisecond)
 	defaultTo(&l.DrainBytes, 256<<10)
 	defaultTo(&l.DrainTime, 5*time.Second)
+	defaultTo(&l.DocumentBytes, 64<<20)
+	l.DocumentBytes = max(l.DocumentBytes, maxLargeDocument) // a document that never fits would wait in vain
 	defaultTo(&l.MaxObjectUpload, 5<<30)
 }
 
@@ -86,6 +91,7 @@ type handler struct {
 	router    *router
 	streams   *lane
 	requests  *lane
+	documents *semaphore.Weighted // bytes of documents in memory
 	hostID    string
 	buffers   checksum.Buffers
 	transfers transferBuffers
@@ -101,6 +107,7 @@ func New(opts *Options) http.Handler {
 		log: opts.Log, metrics: opts.Metrics, now: opts.Now, router: newRouter(),
 	}
 	h.limits.setDefaults()
+	h.documents = semaphore.NewWeighted(h.limits.DocumentBytes)
 	h.streams, h.requests = newLane(h.limits.Streams, h.limits.AdmissionWait), newLane(h.limits.Requests, h.limits.AdmissionWait)
 	for _, domain := range opts.Domains {
 		h.domains = append(h.domains, strings.ToLower(strings.Trim(domain, ".")))

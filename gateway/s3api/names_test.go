@@ -125,6 +125,7 @@ func TestVirtualHostedStyle(t *testing.T) {
 	}
 	s.want(on("bucket.s3.example.test", http.MethodGet, "/bucket/dir/key", nil), 404, "NoSuchKey")
 	s.want(on("..s3.example.test", http.MethodGet, "/dir/key", nil), 400, "InvalidBucketName")
+	s.want(on("bucket.s3.example.test", http.MethodGet, "//dir/key", nil), 404, "NoSuchKey") // another key: it begins with a slash
 	if a := on("bucket.s3.example.test", http.MethodGet, "/", nil); !strings.Contains(string(a.body), "<Key>dir/key</Key>") {
 		t.Errorf("list: %s", a)
 	}

@@ -83,6 +83,9 @@ func (p *progressWriter) Write(b []byte) (int, error) {
 	_ = p.control.SetWriteDeadline(time.Now().Add(p.interval * time.Duration(steps)))
 	n, err := p.ResponseWriter.Write(b)
 	p.written += int64(n)
+	if err != nil {
+		err = refuse("RequestTimeout", "The client left, or took the answer too slowly.").because(err)
+	}
 	return n, err
 }
 

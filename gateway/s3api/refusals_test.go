@@ -91,6 +91,16 @@ func TestTruthsAreAccepted(t *testing.T) {
 	r.Header["X-Amz-Acl"] = []string{"private", "public-read"}
 	s.signer.sign(r, formHashed, nil) // signs the first value only, as one that is fooled would
 	s.want(s.send(r), 403, "SignatureDoesNotMatch")
+	for name, values := range map[string][]string{"X-Amz-Acl": {"private", "public-read"}, "Content-Type": {"a/b", "c/d"}, "Range": {"bytes=0-0", "bytes=1-1"}} {
+		err := checkHeaders(http.Header{name: values}, &operation{method: http.MethodPut, headers: contentGroup})
+		if err == nil || describe(err).code != "InvalidArgument" {
+			t.Errorf("%s twice: %v", name, err)
+		}
+	}
+	s.want(s.put("k", []byte("x"), "x-amz-meta-a: 1"), 200, "")
+	r = s.request(http.MethodPut, "/"+testBucket+"/framed", "Content-Encoding: aws-chunked")
+	s.signer.sign(r, formUnsigned, []byte("3\r\nabc\r\n0\r\n\r\n"))
+	s.want(s.send(r), 400, "InvalidRequest") // framing that no signature vouches for would be stored as data
 }
 
 func TestCreateBucketConfiguration(t *testing.T) {

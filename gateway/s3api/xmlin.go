@@ -20,6 +20,7 @@ type node struct {
 	name     string
 	text     string
 	children []*node
+	pieces   []byte // of text, which comments may split into any number
 }
 
 var errXMLShape = errors.New("unexpected element")
@@ -58,11 +59,14 @@ func parseXML(data []byte, limits xmlLimits) (*node, error) {
 			}
 			open = append(open, n)
 		case xml.EndElement:
+			n := open[len(open)-1]
+			n.text, n.pieces = string(n.pieces), nil
 			open = open[:len(open)-1]
 		case xml.CharData:
 			switch {
 			case len(open) > 0:
-				open[len(open)-1].text += string(t)
+				n := open[len(open)-1]
+				n.pieces = append(n.pieces, t...)
 			case strings.Trim(string(t), " \t\r\n\uFEFF") != "":
 				return nil, errors.New("parse XML: text outside of the root element")
 			}
