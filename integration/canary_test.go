@@ -69,31 +69,62 @@ func grouped(text string, n int, separator string) string {
 	return strings.Join(append(groups, text), separator)
 }
 
+// searcher looks for all canaries in one pass.
+type searcher struct {
+	known  canaries
+	begins []bool              // by the first three bytes of a canary
+	groups map[string][]string // by the same
+}
+
+const canaryPrefix = 3
+
+func (c canaries) searcher() *searcher {
+	s := &searcher{c, make([]bool, 1<<(8*canaryPrefix)), map[string][]string{}}
+	for canary := range c {
+		s.begins[int(canary[0])<<16|int(canary[1])<<8|int(canary[2])] = true
+		s.groups[canary[:canaryPrefix]] = append(s.groups[canary[:canaryPrefix]], canary)
+	}
+	return s
+}
+
 // search reports every canary in a text.
-func (c canaries) search(text []byte) (found []string) {
-	for canary, what := range c {
-		if bytes.Contains(text, []byte(canary)) {
-			found = append(found, what)
+func (s *searcher) search(text []byte) (found []string) {
+	seen := map[string]bool{}
+	window := 0
+	for i, b := range text {
+		window = (window<<8 | int(b)) & (len(s.begins) - 1)
+		if !s.begins[window] || i < canaryPrefix-1 {
+			continue
+		}
+		rest := text[i-canaryPrefix+1:]
+		for _, canary := range s.groups[string(rest[:canaryPrefix])] {
+			if what := s.known[canary]; !seen[what] && bytes.HasPrefix(rest, []byte(canary)) {
+				seen[what] = true
+				found = append(found, what)
+			}
 		}
 	}
 	return found
 }
 
+func (c canaries) search(text []byte) []string { return c.searcher().search(text) }
+
 // none fails the test if a file below dir, or its name, holds a canary.
 func (c canaries) none(t testing.TB, dir string) (files int) {
 	t.Helper()
+	s := c.searcher()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		for _, what := range c.search([]byte(d.Name())) {
+		for _, what := range s.search([]byte(d.Name())) {
 			t.Errorf("%s is in the name of %s", what, path)
 		}
 		if !d.Type().IsRegular() {
 			return nil
 		}
 		text, err := os.ReadFile(path)
-		for _, what := range c.search(text) {
+		for _, what := range s.search(text) {
 			t.Errorf("%s is in %s", what, path)
 		}
 		files++

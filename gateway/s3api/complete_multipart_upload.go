@@ -29,7 +29,7 @@ func (c *call) completeMultipartUpload(ctx context.Context) error {
 	if err := c.checkUploadType(ctx, in.UploadRef); err != nil {
 		return err
 	}
-	data, err := c.readDocumentHeldTo(c.bodyDigestOnly(), maxLargeDocument)
+	data, err := c.readDocumentHeldTo(ctx, c.bodyDigestOnly(), maxLargeDocument)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ const classicRegion = "us-east-1"
 // createBucket makes a bucket in this endpoint's one region.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
 func (c *call) createBucket(ctx context.Context) error {
-	data, err := c.readDocument(maxSmallDocument)
+	data, err := c.readDocument(ctx, maxSmallDocument)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func (c *call) deleteObjects(ctx context.Context) error {
 	if body.promise.ContentMD5 == nil && body.promise.Value.IsZero() && body.promise.Trailer == 0 {
 		return refuse("InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
 	}
-	data, err := c.readBounded(body, maxLargeDocument)
+	data, err := c.readBounded(ctx, body, maxLargeDocument)
 	if err != nil {
 		return err
 	}

@@ -190,7 +190,7 @@ func (c *call) serve(ctx context.Context) error {
 	}
 	defer release()
 	if c.op.body == noBody {
-		if err := c.discardBody(); err != nil {
+		if err := c.discardBody(ctx); err != nil {
 			return err
 		}
 	}

@@ -158,7 +158,7 @@ func (u uploads) Abort(ctx context.Context, up driver.Upload) error {
 		return fail(op, up.Key, err)
 	}
 	defer unlock()
-	if _, err := u.known(op, up); err != nil {
+	if err := u.known(op, up); err != nil {
 		return err
 	}
 	end, err := u.commit()

@@ -295,12 +295,11 @@ func judge(t testing.TB, m *modelFS, steps []step, k int) string {
 		return "look: " + err.Error()
 	}
 	i := slices.IndexFunc(steps, func(s step) bool { return k < s.end })
-	allowed, etags, name := [2]world{}, [2]map[string]string{}, "after the last call"
+	last := steps[len(steps)-1]
+	allowed, etags := [2]world{last.worlds[1], last.worlds[1]}, [2]map[string]string{last.etags[1], last.etags[1]}
+	name := "after the last call"
 	if i >= 0 {
 		allowed, etags, name = steps[i].worlds, steps[i].etags, "during "+steps[i].name
-	} else {
-		last := steps[len(steps)-1]
-		allowed, etags = [2]world{last.worlds[1], last.worlds[1]}, [2]map[string]string{last.etags[1], last.etags[1]}
 	}
 	for k, etag := range etags[0] {
 		if etags[1][k] == etag && seen.etags[k] != etag {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"sallyport/providers/driver"
@@ -58,7 +59,7 @@ func (f *Folder) eachEscapedName(top bool, dir string, chain []string, visit fun
 			more = append(more, e.Name)
 			return true
 		}
-		segment, isDirectory, ok := segmentOf(append(chain[:len(chain):len(chain)], e.Name), top)
+		segment, isDirectory, ok := segmentOf(append(slices.Clip(chain), e.Name), top)
 		if !ok {
 			f.foreign.Add(1)
 			return true
@@ -70,7 +71,7 @@ func (f *Folder) eachEscapedName(top bool, dir string, chain []string, visit fun
 		return goOn, err
 	}
 	for _, name := range more {
-		goOn, err = f.eachEscapedName(top, path.Join(dir, name), append(chain[:len(chain):len(chain)], name), visit)
+		goOn, err = f.eachEscapedName(top, path.Join(dir, name), append(slices.Clip(chain), name), visit)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // pruned meanwhile
 		}

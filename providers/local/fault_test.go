@@ -122,7 +122,7 @@ func (r *faultRun) check(t *testing.T, c call, err error) {
 		leftOpen.uploads = r.w.clone().uploads
 	}
 	for what, seen := range map[string]world{"now": r.see(t), "after a crash": r.crashed(t)} {
-		ok := false
+		var ok bool
 		switch {
 		case err == nil:
 			ok = equalWorlds(seen, next) || equalWorlds(seen, leftOpen)
@@ -276,7 +276,7 @@ func TestSyncFailure(t *testing.T) {
 	d := openModel(t, m)
 	put(t, d, "k", "old")
 	syncs := 0
-	m.fault = func(call, _ string) (error, bool) { //nolint:revive // injected
+	m.fault = func(call, _ string) (error, bool) {
 		if call == "sync" {
 			syncs++
 			return syscall.EIO, false

@@ -160,7 +160,7 @@ func TestPageLooksOnlyAtItsEntries(t *testing.T) {
 		put(t, f, fmt.Sprintf("d/%04d", i), "x")
 	}
 	calls := map[string]int{}
-	m.fault = func(call, _ string) (error, bool) { //nolint:revive // counts only
+	m.fault = func(call, _ string) (error, bool) {
 		calls[call]++
 		return nil, false
 	}

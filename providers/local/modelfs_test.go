@@ -64,15 +64,15 @@ func newModelFS() *modelFS {
 func pathError(op, p string, err error) error { return &fs.PathError{Op: op, Path: p, Err: err} }
 
 // enter locks the model and asks for a fault.
-func (m *modelFS) enter(call, p string) (leave func(), err error, done bool) {
+func (m *modelFS) enter(call, p string) (leave func(), fault error, done bool) { //nolint:revive // the error is what is injected
 	m.mu.Lock()
 	if m.fault != nil {
-		err, done = m.fault(call, p)
-		if err != nil {
-			err = pathError(call, p, err)
+		fault, done = m.fault(call, p)
+		if fault != nil {
+			fault = pathError(call, p, fault)
 		}
 	}
-	return m.mu.Unlock, err, done
+	return m.mu.Unlock, fault, done
 }
 
 func (m *modelFS) find(p string) (*node, error) {
@@ -370,91 +370,6 @@ func (d *modelDir) Close() error {
 	leave, fault, _ := d.m.enter("closedir", "")
 	defer leave()
 	d.m.opened--
-	return fault
-}
-
-type modelFile struct {
-	m    *modelFS
-	n    *node
-	path string
-	off  int
-}
-
-func (f *modelFile) Read(p []byte) (int, error) {
-	n, err := f.ReadAt(p, int64(f.off))
-	f.off += n
-	if n > 0 {
-		err = nil
-	}
-	return n, err
-}
-
-func (f *modelFile) ReadAt(p []byte, off int64) (int, error) {
-	leave, fault, _ := f.m.enter("read", f.path)
-	defer leave()
-	if fault != nil {
-		return 0, fault
-	}
-	if off >= int64(len(f.n.data)) {
-		return 0, io.EOF
-	}
-	n := copy(p, f.n.data[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-func (f *modelFile) Write(p []byte) (int, error) {
-	leave, fault, _ := f.m.enter("write", f.path)
-	defer leave()
-	if fault != nil { // half of it gets there, as on a full disk
-		p = p[:len(p)/2]
-	}
-	if len(p) > 0 {
-		f.m.record(change{kind: "write", node: f.n, off: f.off, data: slices.Clone(p)})
-	}
-	f.off += len(p)
-	return len(p), fault
-}
-
-func (f *modelFile) ReadFrom(r io.Reader) (int64, error) { return io.Copy(struct{ io.Writer }{f}, r) }
-
-func (f *modelFile) SeekTo(off int64) error { f.off = int(off); return nil }
-
-func (f *modelFile) Stat() (local.Stat, error) {
-	leave, fault, _ := f.m.enter("fstat", f.path)
-	defer leave()
-	return f.n.stat(), fault
-}
-
-func (f *modelFile) SetModTime(t time.Time) error {
-	leave, fault, _ := f.m.enter("utimes", f.path)
-	defer leave()
-	if fault != nil {
-		return fault
-	}
-	f.m.record(change{kind: "time", node: f.n, time: t})
-	return nil
-}
-
-func (f *modelFile) Sync() error {
-	leave, fault, _ := f.m.enter("sync", f.path)
-	defer leave()
-	if fault != nil {
-		f.m.record(change{kind: "lost", dir: f.n})
-		return fault
-	}
-	if !f.m.ignoreFileSync {
-		f.m.record(change{kind: "sync", dir: f.n})
-	}
-	return nil
-}
-
-func (f *modelFile) Close() error {
-	leave, fault, _ := f.m.enter("close", f.path)
-	defer leave()
-	f.m.opened--
 	return fault
 }
 

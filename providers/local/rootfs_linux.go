@@ -72,7 +72,7 @@ func (r *rootFS) openat2(path string, flags int) (int, error) {
 	err = raw.Control(func(top uintptr) {
 		for {
 			fd, callErr = unix.Openat2(int(top), path, &how)
-			if callErr != unix.EINTR && callErr != unix.EAGAIN {
+			if !errors.Is(callErr, unix.EINTR) && !errors.Is(callErr, unix.EAGAIN) {
 				return
 			}
 		}
@@ -80,9 +80,9 @@ func (r *rootFS) openat2(path string, flags int) (int, error) {
 	switch {
 	case err != nil:
 		return -1, err
-	case callErr == unix.ENOSYS, callErr == unix.EPERM:
+	case errors.Is(callErr, unix.ENOSYS), errors.Is(callErr, unix.EPERM):
 		return -1, errors.ErrUnsupported
-	case callErr == unix.ELOOP:
+	case errors.Is(callErr, unix.ELOOP):
 		return -1, fmt.Errorf("open %s: %w", path, ErrNotPlain)
 	case callErr != nil:
 		return -1, &os.PathError{Op: "openat2", Path: path, Err: callErr}

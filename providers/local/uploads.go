@@ -45,8 +45,8 @@ func uploadDir(id string) string {
 
 func partName(n int) string { return fmt.Sprintf("%05d", n) }
 
-func failUpload(op string, up driver.Upload, cause error) error {
-	return failAs(driver.NoSuchUpload, op, up.Key, cause)
+func failUpload(op string, up driver.Upload) error {
+	return failAs(driver.NoSuchUpload, op, up.Key, nil)
 }
 
 // Create prepares the whole directory among the temporaries and moves it into place.
@@ -123,28 +123,28 @@ func (u uploads) discard(p string) {
 }
 
 // known fails with NoSuchUpload unless up has a first note that names it.
-func (u uploads) known(op string, up driver.Upload) (*noteRecord, error) {
+func (u uploads) known(op string, up driver.Upload) error {
 	if up.ID == "" || len(up.ID) > maxUploadID {
-		return nil, failUpload(op, up, nil)
+		return failUpload(op, up)
 	}
 	record, err := u.readNote(uploadDir(up.ID), firstNote)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && record.upload != up {
-		return nil, failUpload(op, up, nil)
+		return failUpload(op, up)
 	}
 	if err != nil {
-		return nil, fail(op, up.Key, err)
+		return fail(op, up.Key, err)
 	}
-	return record, nil
+	return nil
 }
 
 // open is known, and fails also if the upload was completed.
 func (u uploads) open(op string, up driver.Upload) error {
-	if _, err := u.known(op, up); err != nil {
+	if err := u.known(op, up); err != nil {
 		return err
 	}
 	s, err := u.files.Stat(uploadDir(up.ID) + "/" + partsName)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !isDir(s.Mode) {
-		return failUpload(op, up, nil)
+		return failUpload(op, up)
 	}
 	if err != nil {
 		return fail(op, up.Key, err)
@@ -267,13 +267,13 @@ func (u uploads) moveInto(op string, up driver.Upload, t *temp, dir, name string
 	err = u.files.Rename(t.path, p)
 	if t.moved = err == nil; !t.moved {
 		if errors.Is(err, fs.ErrNotExist) {
-			return failUpload(op, up, nil)
+			return failUpload(op, up)
 		}
 		return failCommit(op, up.Key, u.afterFailedPlace(t, p, err))
 	}
 	if err := u.syncs.do(dir); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return failUpload(op, up, nil)
+			return failUpload(op, up)
 		}
 		return failAs(driver.UnknownOutcome, op, up.Key, err)
 	}
@@ -292,7 +292,7 @@ func (u uploads) Note(ctx context.Context, up driver.Upload, name string, note [
 	if len(note) > driver.MaxNote {
 		return failAs(driver.TooLarge, op, up.Key, nil)
 	}
-	if _, err := u.known(op, up); err != nil {
+	if err := u.known(op, up); err != nil {
 		return err
 	}
 	record := encodeNote(up, note)
@@ -313,7 +313,7 @@ func (u uploads) Read(ctx context.Context, up driver.Upload) ([]driver.Part, []d
 	if err := u.begin(ctx, op, up.Key); err != nil {
 		return nil, nil, err
 	}
-	if _, err := u.known(op, up); err != nil {
+	if err := u.known(op, up); err != nil {
 		return nil, nil, err
 	}
 	dir := uploadDir(up.ID)
@@ -338,7 +338,7 @@ func (u uploads) Read(ctx context.Context, up driver.Upload) ([]driver.Part, []d
 		}
 	}
 	if len(notes) == 0 {
-		return nil, nil, failUpload(op, up, nil) // aborted meanwhile
+		return nil, nil, failUpload(op, up) // aborted meanwhile
 	}
 	slices.SortFunc(notes, func(a, b driver.Note) int { return strings.Compare(a.Name, b.Name) })
 	parts, err := u.parts(dir)
