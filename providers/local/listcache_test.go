@@ -108,6 +108,14 @@ func TestChangesShow(t *testing.T) {
 			if holds(page(fmt.Sprintf("d/1%02d", i)), key) {
 				t.Fatal("a deleted key is listed")
 			}
+			below := fmt.Sprintf("d/1%02dy/x", i)
+			put(t, f, below, "x")
+			if !holds(page(key), below) {
+				t.Fatal("a key in a new directory is not listed")
+			}
+			if err := f.Delete(t.Context(), below, &driver.DeleteOptions{}); err != nil {
+				t.Fatal(err)
+			}
 			up, err := f.Uploads().Create(t.Context(), key, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -125,6 +133,56 @@ func TestChangesShow(t *testing.T) {
 			}
 		}
 	})
+}
+
+// hookFS calls a function after a directory was read.
+type hookFS struct {
+	local.FileSystem
+	afterRead func(path string)
+}
+
+func (h *hookFS) OpenDir(path string) (local.Directory, error) {
+	d, err := h.FileSystem.OpenDir(path)
+	if err != nil {
+		return nil, err
+	}
+	return &hookDir{d, func() { h.afterRead(path) }}, nil
+}
+
+type hookDir struct {
+	local.Directory
+	then func()
+}
+
+func (d *hookDir) Close() error {
+	defer d.then()
+	return d.Directory.Close()
+}
+
+// TestChangeWhileReading makes an object just when its directory has been read: the next page has it.
+func TestChangeWhileReading(t *testing.T) {
+	for _, late := range []string{"d,/late", "d,/late,/x"} {
+		h := &hookFS{FileSystem: newModelFS(), afterRead: func(string) {}}
+		f, err := local.Open(t.Context(), &local.Config{Path: "model"}, &local.Options{FileSystem: h})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 100 {
+			put(t, f, fmt.Sprintf("d/%03d", i), "x")
+		}
+		key := strings.ReplaceAll(late, ",", "")
+		done := false
+		h.afterRead = func(path string) {
+			if path == "d," && !done {
+				done = true
+				put(t, f, key, "x")
+			}
+		}
+		listAll(t, f, driver.ListOptions{})
+		if got := listAll(t, f, driver.ListOptions{}); !done || len(got) != 101 || got[100] != key {
+			t.Errorf("%s: %d entries, last %q", late, len(got), got[len(got)-1])
+		}
+	}
 }
 
 // TestForeignChangesShow lets another program add and remove files.
