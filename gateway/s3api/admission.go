@@ -49,11 +49,11 @@ func (c *call) admit(ctx context.Context) (release func(), err error) {
 }
 
 // reserve takes room for a document in memory, until the request ends. All documents together are bounded.
-func (c *call) reserve(size int64) error {
-	ctx, cancel := context.WithTimeout(c.r.Context(), c.h.limits.AdmissionWait)
+func (c *call) reserve(ctx context.Context, size int64) error {
+	patience, cancel := context.WithTimeout(ctx, c.h.limits.AdmissionWait)
 	defer cancel()
-	if c.h.documents.Acquire(ctx, size) != nil {
-		if err := c.r.Context().Err(); err != nil {
+	if c.h.documents.Acquire(patience, size) != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 		return slowDown()

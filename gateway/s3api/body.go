@@ -1,6 +1,7 @@
 package s3api
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -110,39 +111,39 @@ func (c *call) openData() (*promised, error) {
 }
 
 // readDocument returns an XML body, verified, at most limit bytes of it. An absent body is nil.
-func (c *call) readDocument(limit int64) ([]byte, error) {
-	return c.readDocumentHeldTo(c.headers, limit)
+func (c *call) readDocument(ctx context.Context, limit int64) ([]byte, error) {
+	return c.readDocumentHeldTo(ctx, c.headers, limit)
 }
 
-func (c *call) readDocumentHeldTo(headers http.Header, limit int64) ([]byte, error) {
+func (c *call) readDocumentHeldTo(ctx context.Context, headers http.Header, limit int64) ([]byte, error) {
 	body, err := c.openBody(headers)
 	if err != nil {
 		return nil, err
 	}
-	return c.readBounded(body, limit)
+	return c.readBounded(ctx, body, limit)
 }
 
 // readBounded reads a body whose size is announced and at most limit, once there is room for it.
-func (c *call) readBounded(body *promised, limit int64) ([]byte, error) {
+func (c *call) readBounded(ctx context.Context, body *promised, limit int64) ([]byte, error) {
 	defer func() { _ = body.reader.Close() }()
 	if body.size > limit {
 		return nil, refuse("MaxMessageLengthExceeded", "Your request was too big.").with("MaxMessageLengthBytes", itoa64(limit))
 	}
-	if err := c.reserve(body.size); err != nil {
+	if err := c.reserve(ctx, body.size); err != nil {
 		return nil, err
 	}
 	return io.ReadAll(body.reader)
 }
 
 // discardBody verifies a body that the operation has no use for, so that what was signed is what was sent. No client sends much there.
-func (c *call) discardBody() error {
+func (c *call) discardBody(ctx context.Context) error {
 	if c.body.ended && !c.signed.Payload.Mode.Streaming() {
 		return nil
 	}
 	if c.r.ContentLength == 0 {
 		return nil
 	}
-	_, err := c.readDocumentHeldTo(c.bodyDigestOnly(), maxIgnoredBody)
+	_, err := c.readDocumentHeldTo(ctx, c.bodyDigestOnly(), maxIgnoredBody)
 	return err
 }
 
