@@ -216,6 +216,58 @@ func TestEveryRouteNeedsPermission(t *testing.T) {
 	})
 }
 
+// TestEveryRouteAsksForItsOwnPermission grants, for each row, that one action, and then all the others.
+func TestEveryRouteAsksForItsOwnPermission(t *testing.T) {
+	needs := func(op *operation) auth.Action {
+		switch {
+		case op.scope == serviceScope:
+			return auth.None
+		case op.name == "CreateBucket":
+			return auth.CreateBucket
+		case strings.HasPrefix(op.name, "DeleteObject") && op.handle != nil, op.name == "DeleteBucket":
+			return auth.Delete
+		case op.scope == bucketScope && (op.method == http.MethodGet || op.method == http.MethodHead):
+			return auth.List
+		case op.name == "ListParts":
+			return auth.Write
+		case op.method == http.MethodGet || op.method == http.MethodHead || op.name == "SelectObjectContent":
+			return auth.Read
+		}
+		return auth.Write
+	}
+	all := everything()[0].Actions
+	sites := map[auth.Action][2]*site{}
+	for _, a := range all {
+		others := slices.DeleteFunc(slices.Clone(all), func(other auth.Action) bool { return other == a })
+		for i, actions := range [][]auth.Action{{a}, others} {
+			pair := sites[a]
+			pair[i] = newSite(t, siteOptions{grants: []auth.Grant{{Buckets: []string{"*"}, Actions: actions}}})
+			sites[a] = pair
+		}
+	}
+	eachRow(t, func(t *testing.T, op *operation, p sample) {
+		action := needs(op)
+		if action == auth.None || op.action == perKey {
+			return
+		}
+		if op.copies {
+			p.headers = []string{"x-amz-copy-source: /" + testBucket + "/source", "x-amz-copy-source-if-match: x"}
+		}
+		send := func(s *site) *answer {
+			t.Helper()
+			r := s.sampleRequest(p)
+			s.signer.sign(r, formHashed, p.body)
+			return s.send(r)
+		}
+		if a := send(sites[action][0]); (a.status == 403) != op.copies { // a copy also needs to read
+			t.Errorf("with nothing but %v: %s", action, a)
+		}
+		if a := send(sites[action][1]); a.status != 403 {
+			t.Errorf("with everything but %v: %s", action, a)
+		}
+	})
+}
+
 // TestEveryRouteTakesEveryForm is the other half: with the right signature no form of signing is turned away, on any row.
 func TestEveryRouteTakesEveryForm(t *testing.T) {
 	eachRow(t, func(t *testing.T, op *operation, p sample) {
