@@ -87,7 +87,9 @@ func (c canaries) searcher() *searcher {
 	return s
 }
 
-// search reports every canary in a text.
+// search reports every canary in a text. Nothing in it is shared, and with the race detector looking it is ten times slower.
+//
+//go:norace
 func (s *searcher) search(text []byte) (found []string) {
 	seen := map[string]bool{}
 	window := 0
@@ -360,7 +362,7 @@ func (w *canaryWriter) minioPuts(ctx context.Context, bucket string) {
 			key := name + "-" + form
 			body := w.body(key, 6<<20)
 			o.UserMetadata = map[string]string{"Note": w.c.text("user metadata")}
-			if form != "default" && form != "concurrent" {
+			if form != "concurrent" {
 				body = body[:100_000]
 			}
 			_, err := client.PutObject(ctx, bucket, key, bytes.NewReader(body), int64(len(body)), o)
@@ -395,11 +397,14 @@ func (w *canaryWriter) multipart(ctx context.Context, bucket *string) {
 			if n == 2 {
 				size = 1000
 			}
+			if n == 1 && end != "complete" {
+				continue
+			}
 			for range 2 { // each sent twice, with other bytes
 				body := w.body("a part", size)
 				part, err := w.raw.UploadPart(ctx, &s3.UploadPartInput{Bucket: bucket, Key: &key, UploadId: up.UploadId, PartNumber: aws.Int32(n + 1), Body: bytes.NewReader(body)})
 				w.must("upload part", err)
-				parts = append(parts[:n], types.CompletedPart{ETag: part.ETag, PartNumber: aws.Int32(n + 1), ChecksumCRC32: part.ChecksumCRC32})
+				parts = append(parts[:min(len(parts), int(n))], types.CompletedPart{ETag: part.ETag, PartNumber: aws.Int32(n + 1), ChecksumCRC32: part.ChecksumCRC32})
 				w.written[key] += len(body) / 2
 			}
 		}
@@ -515,8 +520,8 @@ func (w *canaryWriter) failures(ctx context.Context, bucket *string) {
 			sum := md5.Sum(body)
 			return signed(w.t, &w.s.gateway, time.Now(), http.MethodPost, "/"+*bucket+"?delete=", body, "Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
 		},
-		"XML with a secret in the wrong place": func() *http.Request {
-			body := []byte("<Delete><Object><Key>a</Key><" + w.c.text("an element") + "/></Object></Delete>")
+		"XML with a wrong value": func() *http.Request {
+			body := []byte("<Delete><Object><Key>a</Key></Object><Quiet>" + w.c.text("a value in XML") + "</Quiet></Delete>")
 			sum := md5.Sum(body)
 			return signed(w.t, &w.s.gateway, time.Now(), http.MethodPost, "/"+*bucket+"?delete=", body, "Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
 		},
@@ -525,7 +530,7 @@ func (w *canaryWriter) failures(ctx context.Context, bucket *string) {
 		},
 	} {
 		status, _ := answer(w.t, &w.s.gateway, send())
-		if (status < 400) && name != "expect nothing of a header" && name != "XML with a secret in the wrong place" {
+		if (status < 400) && name != "expect nothing of a header" && name != "XML with a wrong value" {
 			w.t.Errorf("%s: answered with %d", name, status)
 		}
 	}
