@@ -52,6 +52,8 @@ func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		Protocols:         protocols,
+		// OPTIONS * would be answered with 200 before authentication.
+		DisableGeneralOptionsHandler: true,
 	}
 }
 

@@ -69,6 +69,9 @@ func (s *Service) deleteBucket(ctx context.Context, name string) error {
 	if err := abortUploads(ctx, b); err != nil {
 		return err
 	}
+	// From here on a client that leaves must not keep the record from being put back.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
 	if err := s.vaults.DeleteBucketRecord(ctx, name); err != nil {
 		return err
 	}

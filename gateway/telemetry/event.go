@@ -66,7 +66,8 @@ func (e *Event) SetAccessKey(id string) { e.set(func() { e.accessKey = ShortAcce
 // SetStatus says which HTTP status was sent.
 func (e *Event) SetStatus(status int) { e.set(func() { e.status = status }) }
 
-// SetError says which S3 error code was sent and, when not nil, the private cause, which the client does not see.
+// SetError says which S3 error code was sent and, when not nil, the private cause, which the client does not see and the log only with a status
+// of 500 and above.
 func (e *Event) SetError(code string, cause error) { e.set(func() { e.code, e.cause = code, cause }) }
 
 // AddBytesIn counts bytes of the request's body.
@@ -121,7 +122,8 @@ func (e *Event) attrs(took time.Duration) []slog.Attr {
 		attrs = append(attrs, Code(e.code))
 	}
 	attrs = append(attrs, slog.Int64(KeyBytesIn, e.in.Load()), slog.Int64(KeyBytesOut, e.out.Load()), Millis(took))
-	if e.cause != nil {
+	// The cause names objects and backend paths. An operator needs that where something is wrong here; for a client's mistake the code says enough.
+	if e.cause != nil && e.status >= http.StatusInternalServerError {
 		attrs = append(attrs, Error(e.cause))
 	}
 	return attrs

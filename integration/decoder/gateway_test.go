@@ -79,7 +79,7 @@ func (g *gateway) client(t *testing.T) *minio.Core {
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	core, err := minio.NewCore(strings.TrimPrefix(g.Endpoint, "https://"), &minio.Options{
-		Creds: credentials.NewStaticV4(g.AccessKey, g.SecretKey, ""), Secure: true, Region: g.Region, Transport: transport, BucketLookup: minio.BucketLookupPath, TrailingHeaders: true,
+		Creds: credentials.NewStaticV4(g.AccessKey, g.SecretKey, ""), Secure: true, Region: g.Region, Transport: transport, BucketLookup: minio.BucketLookupPath, TrailingHeaders: true, MaxRetries: 1,
 	})
 	if err != nil {
 		t.Fatal(err)

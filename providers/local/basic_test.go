@@ -125,7 +125,8 @@ func weirdKeys() []string {
 }
 
 func TestEscapedHoldsEveryKey(t *testing.T) {
-	f := open(t, t.TempDir(), local.LayoutEscaped)
+	dir := t.TempDir()
+	f := open(t, dir, local.LayoutEscaped)
 	keys := weirdKeys()
 	shuffled := slices.Clone(keys)
 	rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
@@ -144,6 +145,13 @@ func TestEscapedHoldsEveryKey(t *testing.T) {
 	}
 	if f.Foreign() != 0 {
 		t.Errorf("%d foreign", f.Foreign())
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f = open(t, dir, "")
+	if got := listAll(t, f, driver.ListOptions{}); !slices.Equal(got, keys) {
+		t.Fatalf("reopened: %s", difference(got, keys))
 	}
 	for _, k := range shuffled {
 		if err := f.Delete(t.Context(), k, &driver.DeleteOptions{}); err != nil {

@@ -201,6 +201,60 @@ func TestClock(t *testing.T) {
 	}
 }
 
+// syncHookFS calls a function when a new file is synced.
+type syncHookFS struct {
+	local.FileSystem
+	atSync func()
+}
+
+func (h *syncHookFS) Create(path string) (local.File, error) {
+	f, err := h.FileSystem.Create(path)
+	return &syncHookFile{f, h}, err
+}
+
+type syncHookFile struct {
+	local.File
+	fs *syncHookFS
+}
+
+func (f *syncHookFile) Sync() error {
+	if then := f.fs.atSync; then != nil {
+		f.fs.atSync = nil
+		then()
+	}
+	return f.File.Sync()
+}
+
+// TestOvertaken lets a write finish between another's stamp and its publication: the later one is still the newer.
+func TestOvertaken(t *testing.T) {
+	m := newModelFS()
+	h := &syncHookFS{FileSystem: m}
+	f, err := local.Open(t.Context(), &local.Config{Path: "model"}, &local.Options{FileSystem: h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var inner *driver.Info
+	h.atSync = func() { inner = put(t, f, "k", "inner") }
+	outer := put(t, f, "k", "outer")
+	if !outer.ModTime.After(inner.ModTime) || outer.ETag == inner.ETag {
+		t.Errorf("outer %+v, inner %+v", outer, inner)
+	}
+	if got := get(t, f, "k"); got != "outer" {
+		t.Errorf("got %q", got)
+	}
+	if head, err := f.Head(t.Context(), "k"); err != nil || *head != *outer {
+		t.Errorf("head %+v, %v, want %+v", head, err, outer)
+	}
+	kept, _ := durable(m.log, len(m.log))
+	set := map[int]bool{}
+	for _, i := range kept {
+		set[i] = true
+	}
+	if head, err := openModel(t, after(m.log, set, nil)).Head(t.Context(), "k"); err != nil || head.ETag != outer.ETag {
+		t.Errorf("after a power failure: %+v, %v", head, err)
+	}
+}
+
 // TestSweepAge leaves alone what is young, foreign or being written.
 func TestSweepAge(t *testing.T) {
 	dir := t.TempDir()
