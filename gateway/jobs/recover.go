@@ -67,6 +67,7 @@ type recovery struct {
 	opts     *RecoverOptions
 	from, to *os.Root
 	manifest *json.Encoder
+	naming   sync.Mutex // see writeWhole
 
 	mu       sync.Mutex
 	report   RecoverReport
@@ -79,8 +80,9 @@ const recoverWorkers = 4
 
 // Recover decrypts every object file below From into To as <bucket>/<key>, with its time of last modification. It walks any tree, whatever
 // the files are called. Every byte is verified before it is written to a file that then gets its name; what fails is in the report and
-// the rest goes on. It may be run again: files that are there with the right size and time are left alone. A key that cannot be a path
-// here, and a second file that claims the same key, go to a folder of their own that the manifest explains.
+// the rest goes on. It may be run again: files that are there with the right size and time are left alone. A file that is there already is
+// never replaced, and neither is the manifest of an earlier run. A key that cannot be a path here, or whose path is taken by something else,
+// and a second file that claims the same key, go to a folder of their own that the manifest explains.
 //
 // The error is for what ends the work: ctx, or From and To themselves. The report is valid then too.
 func Recover(ctx context.Context, opts *RecoverOptions) (report *RecoverReport, err error) {
@@ -97,7 +99,7 @@ func Recover(ctx context.Context, opts *RecoverOptions) (report *RecoverReport, 
 		return report, fmt.Errorf("recover to %s: %w", opts.To, err)
 	}
 	defer func() { _ = r.to.Close() }()
-	list, err := r.to.OpenFile(manifestName, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	list, err := createManifest(r.to)
 	if err != nil {
 		return report, fmt.Errorf("recover to %s: %w", opts.To, err)
 	}
@@ -154,7 +156,7 @@ func (r *recovery) scan(ctx context.Context) ([]source, error) {
 			return nil
 		}
 		switch {
-		case p == ".sallyport":
+		case p == ".sallyport" && d.IsDir():
 			return fs.SkipDir
 		case d.IsDir():
 			return nil
@@ -197,8 +199,8 @@ func (r *recovery) prepare(s source) func(context.Context) {
 	}
 	opened, err := object.OpenFile(f, s.size, r.opts.Keyring)
 	if err != nil {
+		r.unopened(s, lostEnd(f, s.size, err))
 		_ = f.Close()
-		r.unopened(s, err)
 		return nil
 	}
 	m := opened.Metadata
@@ -217,21 +219,42 @@ func (r *recovery) prepare(s source) func(context.Context) {
 	return func(ctx context.Context) {
 		defer func() { _ = f.Close() }()
 		body := &contextReader{ctx, opened.Reader()}
-		err := writeWhole(r.to, name, body, m.Plain, m.Time)
+		there, err := writeWhole(r.to, &r.naming, name, body, m.Plain, m.Time)
 		if err != nil && problem == nil && !isReadFailure(err) {
-			// The path may clash with another object's (a file where a folder must be) or be too long for this file system.
+			// The path may clash with another object's (a file where a folder must be, a name that differs by case only), with a file that is
+			// not ours to replace, or be too long for this file system.
 			body = &contextReader{ctx, opened.Reader()}
-			if again := writeWhole(r.to, renamed, body, m.Plain, m.Time); again == nil {
-				r.restored(s, m, renamed, fmt.Errorf("its name cannot be a path here: %w", err), false)
+			thereToo, again := writeWhole(r.to, &r.naming, renamed, body, m.Plain, m.Time)
+			if again == nil {
+				r.restored(s, m, renamed, fmt.Errorf("its name cannot be a path here: %w", err), thereToo)
 				return
 			}
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+			r.restored(s, m, name, problem, there)
+		case ctx.Err() == nil: // being stopped says nothing about the file
 			r.damaged(s, m, err)
-			return
 		}
-		r.restored(s, m, name, problem, false)
 	}
+}
+
+// errLostEnd is what is left of an object whose last bytes, by which it would be known, are gone.
+var errLostEnd = fmt.Errorf("%w: it begins as an object of Sallyport's and has lost its end", object.ErrDamaged)
+
+// lostEnd tells a file that was cut from one that was never ours, as far as its beginning tells.
+func lostEnd(f io.ReaderAt, size int64, err error) error {
+	if !errors.Is(err, object.ErrForeign) {
+		return err
+	}
+	in, inspectErr := object.Inspect(f, size)
+	switch {
+	case inspectErr != nil:
+		return fmt.Errorf("look at the beginning: %w", inspectErr)
+	case errors.Is(in.FrameErr, object.ErrForeign):
+		return err
+	}
+	return errLostEnd
 }
 
 // isThere reports whether an earlier run restored the object to this path: only whole verified files get their name and the object's time.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"sallyport/crypto/chunked"
 	"sallyport/crypto/object"
@@ -147,7 +148,8 @@ func DecryptFile(opened *object.File, name string) error {
 		return fmt.Errorf("decrypt to %s: %w", name, err)
 	}
 	defer func() { _ = root.Close() }()
-	if err := writeWhole(root, filepath.Base(name), opened.Reader(), opened.Metadata.Plain, opened.Metadata.Time); err != nil {
+	var alone sync.Mutex
+	if _, err := writeWhole(root, &alone, filepath.Base(name), opened.Reader(), opened.Metadata.Plain, opened.Metadata.Time); err != nil {
 		return fmt.Errorf("decrypt to %s: %w", name, err)
 	}
 	return nil
