@@ -14,7 +14,7 @@ import (
 )
 
 // vector is a frozen vault file and what opening it must give. Every released version reads all of them for ever. The comment says the one
-// thing that each is about; testdata/second_decoder.py reads the same files with an implementation of its own.
+// thing that each is about; integration/decoder reads the same files with an implementation of its own.
 type vector struct {
 	Comment     string         `json:"comment"`
 	File        string         `json:"file"`
