@@ -37,6 +37,7 @@ type Bucket struct {
 func (s *Set) Bucket(ctx context.Context, name string) (*Bucket, error) {
 	s.mu.Lock()
 	c, ok := s.records[name]
+	before := s.forgets
 	s.mu.Unlock()
 	if ok && s.now().Before(c.until) {
 		if _, err := c.bucket.Vault.keyring(); err != nil {
@@ -57,15 +58,18 @@ func (s *Set) Bucket(ctx context.Context, name string) (*Bucket, error) {
 		return nil, fmt.Errorf("open bucket %q: %w", name, err)
 	}
 	s.mu.Lock()
-	s.records[name] = cachedBucket{b, s.now().Add(recordLifetime)}
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if s.forgets == before { // else it may have been deleted since it was read
+		s.records[name] = cachedBucket{b, s.now().Add(recordLifetime)}
+	}
 	return b, nil
 }
 
 func (s *Set) forget(name string) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	delete(s.records, name)
-	s.mu.Unlock()
+	s.forgets++
 }
 
 func (v *Vault) readBucket(ctx context.Context, name string) (*Bucket, error) {

@@ -41,6 +41,7 @@ type Set struct {
 
 	mu      sync.Mutex
 	records map[string]cachedBucket
+	forgets uint64 // counts what was forgotten, so that nothing read before is remembered after
 }
 
 type cachedBucket struct {

@@ -392,3 +392,44 @@ func TestBackendKey(t *testing.T) {
 		t.Error("a key of another bucket was taken for ours")
 	}
 }
+
+// slowAnswers runs meanwhile once, between a Get at the backend and its answer.
+type slowAnswers struct {
+	driver.Driver
+	meanwhile func()
+}
+
+func (s *slowAnswers) Get(ctx context.Context, key string, opts *driver.GetOptions) (io.ReadCloser, *driver.Info, error) {
+	body, info, err := s.Driver.Get(ctx, key, opts)
+	if meanwhile := s.meanwhile; meanwhile != nil {
+		s.meanwhile = nil
+		meanwhile()
+	}
+	return body, info, err
+}
+
+// TestDeletedBucketIsNotRemembered: a record that was read before the bucket was deleted must not let anybody write into it afterwards.
+func TestDeletedBucketIsNotRemembered(t *testing.T) {
+	r := newRoot(t)
+	slow := &slowAnswers{Driver: r.backend}
+	r.store = providers.Open("memory", slow, nil)
+	v := r.create("")
+	if err := v.Open(t.Context(), withKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	set := vaults.NewSet(nil, v)
+	if err := set.CreateBucket(t.Context(), "photos"); err != nil {
+		t.Fatal(err)
+	}
+	slow.meanwhile = func() {
+		if err := set.DeleteBucketRecord(t.Context(), "photos"); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := set.Bucket(t.Context(), "photos"); err != nil {
+		t.Fatalf("as it was read: %v", err)
+	}
+	if _, err := set.Bucket(t.Context(), "photos"); !errors.Is(err, vaults.ErrNoSuchBucket) {
+		t.Errorf("after it was deleted: %v", err)
+	}
+}
