@@ -2,7 +2,7 @@ package decoder
 
 import (
 	"bytes"
-	"crypto/md5" //nolint:gosec // S3 defines ETags by it
+	"crypto/md5" // S3 defines ETags by it
 	"encoding/hex"
 	"fmt"
 	"io/fs"
@@ -61,7 +61,7 @@ func (w *writer) put(t *testing.T, key string, size int, customer bool, change .
 		c(&options)
 	}
 	want.content = w.plain[:size]
-	sum := md5.Sum(want.content) //nolint:gosec // an ETag
+	sum := md5.Sum(want.content)
 	want.parts, want.etag = []tablePart{{Plain: int64(size)}}, hex.EncodeToString(sum[:])
 	if options.Checksum.IsSet() {
 		want.checksum = options.Checksum.String()
@@ -95,7 +95,7 @@ func (w *writer) multipart(t *testing.T, key string, customer bool, numbersAndSi
 				t.Fatalf("part %d of %s: %v", number, key, err)
 			}
 		}
-		sum := md5.Sum(content) //nolint:gosec // an ETag
+		sum := md5.Sum(content)
 		sums = append(sums, sum[:]...)
 		want.parts = append(want.parts, tablePart{Part: number, Plain: int64(size), MD5: hex.EncodeToString(sum[:])})
 		want.content = append(want.content, content...)
@@ -104,7 +104,7 @@ func (w *writer) multipart(t *testing.T, key string, customer bool, numbersAndSi
 	if _, err := w.core.CompleteMultipartUpload(t.Context(), freshBucket, key, upload, completed, minio.PutObjectOptions{}); err != nil {
 		t.Fatalf("complete %s: %v", key, err)
 	}
-	sum := md5.Sum(sums) //nolint:gosec // an ETag
+	sum := md5.Sum(sums)
 	want.etag = fmt.Sprintf("%x-%d", sum, len(want.parts))
 	w.objects[key] = want
 }
@@ -132,8 +132,10 @@ func TestDecoderReadsWhatARunningGatewayWrites(t *testing.T) {
 	}
 	jobs := make([]job, 0, len(files))
 	for _, file := range files {
-		jobs = append(jobs, job{File: file, Vault: hex.EncodeToString(vault.id), Epoch: uint32(vault.epoch),
-			RootKey: hex.EncodeToString(vault.roots[vault.epoch]), CustomerKey: hex.EncodeToString(customerKey)})
+		jobs = append(jobs, job{
+			File: file, Vault: hex.EncodeToString(vault.id), Epoch: uint32(vault.epoch), RootKey: hex.EncodeToString(vault.roots[vault.epoch]),
+			CustomerKey: hex.EncodeToString(customerKey),
+		})
 	}
 	fileOf, seen := map[string]job{}, map[string]bool{}
 	for i, got := range decode(t, jobs) {
@@ -192,7 +194,7 @@ func (w *writer) writeAll(t *testing.T) {
 		t.Fatalf("copy: %v", err)
 	}
 	copied := w.objects["copy"]
-	sum := md5.Sum(copied.content) //nolint:gosec // an ETag
+	sum := md5.Sum(copied.content)
 	copied.parts, copied.etag = []tablePart{{Plain: int64(len(copied.content))}}, hex.EncodeToString(sum[:])
 	copied.headers, copied.userData = map[string]string{"content-type": "text/replaced"}, map[string]string{"shape": "round"}
 	w.objects["copy"] = copied
@@ -289,13 +291,11 @@ func checkAltered(t *testing.T, originals ...job) {
 		for offset := range 24 {
 			places[fmt.Sprintf("frame+%d", offset)] = offset
 		}
-		for name, at := range map[string]int{
+		maps.Copy(places, map[string]int{
 			"object salt": 24, "frame salt": 56, "frame commitment": 80, "first byte": 112, "first tag": 112 + chunk, "middle": len(data) / 2, "before the tail": len(data) - 3905,
 			"tail magic": len(data) - 3904, "tail version": len(data) - 3896, "vault": len(data) - 3888, "tail object salt": len(data) - 3872,
 			"tail salt": len(data) - 3840, "tail commitment": len(data) - 3816, "metadata": len(data) - 3784, "metadata's end": len(data) - 17, "last byte": len(data) - 1,
-		} {
-			places[name] = at
-		}
+		})
 		variants := map[string][]byte{"last byte gone": data[:len(data)-1], "one byte more": append(slices.Clone(data), 0), "first byte gone": data[1:]}
 		for name, at := range places {
 			altered := slices.Clone(data)

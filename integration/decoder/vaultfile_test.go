@@ -137,9 +137,9 @@ func readValue(tokens *json.Decoder, depth int) any {
 	for tokens.More() {
 		name, err := tokens.Token()
 		demand(err == nil, "damaged")
-		_, twice := members[name.(string)] //nolint:errcheck,errorlint // encoding/json gives a string here
+		_, twice := members[name.(string)] // encoding/json gives a string here
 		demand(!twice, "damaged")
-		members[name.(string)] = readValue(tokens, depth-1) //nolint:errcheck // as above
+		members[name.(string)] = readValue(tokens, depth-1)
 	}
 	_, err = tokens.Token()
 	demand(err == nil, "damaged")
