@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -639,6 +640,43 @@ func TestSweep(t *testing.T) {
 	if string(w.mustGet("done")) != "x" {
 		t.Error("the completed object is gone")
 	}
+}
+
+// TestPartOfACompletedUpload: a part that can come into no object must not be acknowledged, also by a gateway that answered Complete again.
+func TestPartOfACompletedUpload(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	id := w.begin("key")
+	p := w.part("key", id, 1, []byte("old"))
+	w.complete("key", id, p)
+	for name, gateway := range map[string]*world{"the same gateway": w, "another gateway": w.again()} {
+		gateway.complete("key", id, p)
+		_, err := gateway.tryPart("key", id, 1, []byte("new"), nil)
+		wantKind(t, name, err, NoSuchUpload)
+	}
+	if held := w.backendKeys(heldPrefix); len(held) > 0 {
+		t.Errorf("held parts: %v", held)
+	}
+}
+
+// TestSweepAfterAClockWasAhead: the upload began by a clock that was days ahead and set right later; its parts are nobody's leftovers.
+func TestSweepAfterAClockWasAhead(t *testing.T) {
+	began := time.Now().Add(30 * 24 * time.Hour)
+	var right atomic.Bool
+	backend := mem.New(&mem.Options{MaxKey: 2048, Now: func() time.Time {
+		if right.Load() {
+			return time.Now()
+		}
+		return began
+	}})
+	w := newWorld(t, worldOptions{backend: backend})
+	id := w.begin("key")
+	right.Store(true)
+	p := w.part("key", id, 1, []byte("held"))
+	later := New(&Options{Vaults: vaults.NewSet(nil, w.vault), Cache: cache.New(&cache.Options{}), Now: func() time.Time { return time.Now().Add(48 * time.Hour) }})
+	if n, err := later.SweepUploads(t.Context()); err != nil || n != 0 {
+		t.Fatalf("sweep: %d, %v", n, err)
+	}
+	w.wantObject("key", w.complete("key", id, p).ETag, []byte("held"))
 }
 
 // TestTamperedNotes flips bytes in everything the backend keeps of an upload: nothing may come of it but a refusal or the right object.

@@ -63,7 +63,7 @@ func (u *upload) secret(customer *CustomerKey) (keys.ObjectSecret, error) {
 	return secret, nil
 }
 
-// openUpload finds an upload for somebody who may go on with it. Parts sent to an upload that was aborted meanwhile are the driver's to refuse.
+// openUpload finds an upload that is not completed for somebody who may go on with it. Parts sent to an upload that was aborted meanwhile are the driver's to refuse.
 func (s *Service) openUpload(ctx context.Context, ref *UploadRef) (*upload, error) {
 	at, err := s.locate(ctx, ref.Bucket, ref.Key)
 	if err != nil {
@@ -72,8 +72,14 @@ func (s *Service) openUpload(ctx context.Context, ref *UploadRef) (*upload, erro
 	if u := s.uploads.get(at, ref.UploadID); u != nil {
 		return u, u.allow(ref)
 	}
-	u, _, _, err := s.readUpload(ctx, at, ref)
-	return u, err
+	u, _, notes, err := s.readUpload(ctx, at, ref)
+	if err != nil {
+		return nil, err
+	}
+	if finished(notes) {
+		return nil, errNoUpload()
+	}
+	return u, nil
 }
 
 func (u *upload) allow(ref *UploadRef) error {
@@ -105,7 +111,9 @@ func (s *Service) readUpload(ctx context.Context, at *place, ref *UploadRef) (*u
 			if err := u.allow(ref); err != nil {
 				return nil, nil, nil, err
 			}
-			s.uploads.put(u)
+			if !finished(notes) {
+				s.uploads.put(u)
+			}
 			return u, parts, notes, nil
 		}
 	}
