@@ -26,13 +26,14 @@ type Driver interface {
 	// Capabilities returns what this root can do. It does not change while the driver is open, and does no I/O.
 	Capabilities() Capabilities
 
-	// Put replaces the object at key by exactly size bytes of body. Readers see the old object or the new one, never a mixture. nil
-	// means durable. On an error the old object stands; only after UnknownOutcome it may be the old or the new, whole. A body that ends
-	// early, runs longer or fails makes Put fail with BadBody and body's error in the tree, and nothing is changed; use ExactBody. With a
-	// condition that does not hold: PreconditionFailed, decided atomically with the write; the body may be left unread. A driver that
-	// lacks the condition's capability answers Unsupported before it writes. Above MaxObject → TooLarge before the body is read. When ctx
-	// ends before the commit Put fails with Canceled, also when the body fails because of it. Body is read from one goroutine and never
-	// after Put returned. Put is safe to repeat with the same bytes.
+	// Put replaces the object at key by exactly size bytes of body. Readers see the old object or the new one, never a mixture. nil means
+	// durable. On an error the old object stands; only after UnknownOutcome it may be the old or the new, whole: the answer, for every
+	// change, where the backend may have carried it out and did not say so, also when ctx ended meanwhile. A body that ends early, runs
+	// longer or fails makes Put fail with BadBody and body's error in the tree, and nothing is changed; use ExactBody. With a condition
+	// that does not hold: PreconditionFailed, decided atomically with the write; the body may be left unread. A driver that lacks the
+	// condition's capability answers Unsupported before it writes. Above MaxObject → TooLarge before the body is read. When ctx ends before
+	// the commit Put fails with Canceled, also when the body fails because of it. Body is read from one goroutine and never after Put
+	// returned. Put is safe to repeat with the same bytes.
 	Put(ctx context.Context, key string, body io.Reader, size int64, opts *PutOptions) (*Info, error)
 
 	// Get opens the object at key, or a range of it. The Info describes the whole object; the reader yields exactly the range, all from
@@ -93,14 +94,16 @@ type Uploads interface {
 	Note(ctx context.Context, up Upload, name string, note []byte) error
 
 	// Read returns the parts in ascending order and all notes in byte order of their names. Unknown upload without any note, or one of
-	// another key → NoSuchUpload. After Complete the parts are empty and the notes are still there, "done" among them if it was written.
+	// another key → NoSuchUpload. After Complete the parts are empty and the notes are still there, "done" among them if it was written; an
+	// upload that the backend dropped by itself, as S3 does by a rule of the bucket and MinIO after a day, looks the same without "done".
 	Read(ctx context.Context, up Upload) (parts []Part, notes []Note, err error)
 
 	// Complete makes the listed parts, concatenated in the order given (ascending numbers), the object at the upload's key: atomic and
 	// durable like Put, with the same conditions. Parts not listed are dropped. A listed part that is absent or has another ETag →
 	// InvalidPart, and so is a part but the last that is below MinPart or breaks EqualParts; a whole above MaxObject → TooLarge. After any
-	// error but UnknownOutcome the upload stays open and nothing is changed. Unknown, aborted or completed → NoSuchUpload: an upload
-	// ends only after its object is durable. Deletes no note.
+	// error but UnknownOutcome the upload stays open and nothing is changed. Unknown, aborted or completed → NoSuchUpload: an upload ends
+	// only after its object is durable. Where several of these hold, any may be the answer. Parts bear the Size that PutPart or Read told,
+	// of which Info.Size may be the sum. Deletes no note.
 	Complete(ctx context.Context, up Upload, parts []Part, opts *PutOptions) (*Info, error)
 
 	// Abort drops parts and notes. Of an unknown or aborted upload → NoSuchUpload; of a completed one it removes the notes and answers nil,
@@ -128,11 +131,12 @@ type Capabilities struct {
 	Versions, ObjectLock                 bool
 	MinPart, MaxPart                     int64 // bytes; MinPart binds all parts but the last
 	MaxObject                            int64 // bytes
-	SplitAbove                           int64 // Store sends larger bodies in parts; 0 = never
+	SplitAbove                           int64 // Store sends larger bodies in parts, and Put may call them TooLarge; 0 = never
 	MaxKey                               int   // bytes
 }
 
-// Info describes a stored object. ETag is the driver's opaque revision: it changes with every write of the key, also with equal bytes.
+// Info describes a stored object. ETag is the driver's opaque revision: it changes with every write of the key, also with equal bytes,
+// unless the driver's documentation says that it is a hash of them, as on S3; what must be told apart there must differ in its bytes.
 // ModTime is the backend's, exact to the second or better; what Put and Complete say of it may be off by a little where the backend
 // does not tell, so who needs it asks Head.
 type Info struct {

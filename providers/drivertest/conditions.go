@@ -41,6 +41,11 @@ func testConditions(t *testing.T, h *Harness) {
 		h.wantSameInfo(t, "refused", wantObject(t, d, "k", []byte("1")), info)
 		_, err = putIf(t.Context(), d, "k", nil, opts)
 		wantKind(t, "empty Put of a key that is there", err, driver.PreconditionFailed)
+		// A refusal that comes while the body is still being sent must be seen, and must end the reading.
+		body := &watchedBody{r: bytes.NewReader(pattern(4, 8<<20))}
+		_, err = d.Put(t.Context(), "k", body, 8<<20, &opts)
+		wantKind(t, "long Put of a key that is there", err, driver.PreconditionFailed, driver.Conflict)
+		body.reads++
 		wantNil(t, "Delete", d.Delete(t.Context(), "k", &driver.DeleteOptions{}))
 		_, err = putIf(t.Context(), d, "k", nil, opts)
 		wantNil(t, "Put after Delete", err)
