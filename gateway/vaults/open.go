@@ -301,10 +301,10 @@ func (v *Vault) dropOlder(ctx context.Context, newest uint64) error {
 	for _, g := range found {
 		if g < newest {
 			err = errors.Join(err, v.store.Delete(ctx, vault.Directory+vault.FileName(g), &providers.DeleteOptions{}))
-			if v.state != nil {
-				err = errors.Join(err, v.state.dropGeneration(vault.FileName(g)))
-			}
 		}
+	}
+	if v.state != nil {
+		err = errors.Join(err, v.state.dropOlder(newest))
 	}
 	return err
 }

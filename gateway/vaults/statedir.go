@@ -124,9 +124,19 @@ func (d *StateDir) copyHint() string {
 	return "a copy of it (the state directory and your recovery kit may hold one)"
 }
 
-func (d *StateDir) dropGeneration(name string) error {
-	if err := os.Remove(filepath.Join(d.path, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove old copy of vault file: %w", err)
+// dropOlder removes the copies of all generations before newest, also of those that the root has lost since.
+func (d *StateDir) dropOlder(newest uint64) error {
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return fmt.Errorf("look for old copies of the vault file: %w", err)
 	}
-	return nil
+	for _, e := range entries {
+		if g, ok := vault.ParseFileName(e.Name()); !ok || g >= newest {
+			continue
+		}
+		if removeErr := os.Remove(filepath.Join(d.path, e.Name())); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
+			err = errors.Join(err, fmt.Errorf("remove old copy of vault file: %w", removeErr))
+		}
+	}
+	return err
 }
