@@ -205,6 +205,45 @@ func TestQuickstartTwice(t *testing.T) {
 	c.want(0, "0 objects restored", "recover", "--from", filepath.Join(dir, "data"), "--to", t.TempDir(), "--key-file", right)
 }
 
+// TestKeyOfAVaultMadeAmidAFailure: the vault file is stored and then the state directory cannot be written. Whoever reads the output must have the key.
+func TestKeyOfAVaultMadeAmidAFailure(t *testing.T) {
+	c := newConsole(t)
+	dir := filepath.Join(t.TempDir(), "vault")
+	if err := os.MkdirAll(filepath.Join(dir, "state", "vaults"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(dir, "nowhere", "deep"), filepath.Join(dir, "state", "vaults", quickstartVaultName)); err != nil {
+		t.Fatal(err)
+	}
+	out := c.want(1, "", "quickstart", "--json", "--dir", dir, "--listen", "127.0.0.1:0")
+	shown := regexp.MustCompile(`([0-9a-f]{4}\s+){15}[0-9a-f]{4}`).FindString(out)
+	if shown == "" {
+		t.Fatalf("no key is shown: %q", out)
+	}
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte(strings.Join(strings.Fields(shown), " ")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.want(0, "0 objects restored", "recover", "--from", filepath.Join(dir, "data"), "--to", t.TempDir(), "--key-file", file)
+}
+
+// broken is an output that nothing can be written to.
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestNoVaultWhoseKeyCannotBeShown(t *testing.T) {
+	c := newConsole(t)
+	dir := filepath.Join(t.TempDir(), "vault")
+	if code := Run(t.Context(), []string{"quickstart", "--dir", dir, "--listen", "127.0.0.1:0"}, &Stdio{In: c.in, Out: broken{}, Err: c.err}); code != 1 {
+		t.Errorf("exit %d", code)
+	}
+	c.want(1, "no vault file", "vault", "status", "--dir", dir)
+	if code := Run(t.Context(), []string{"key", "new"}, &Stdio{In: c.in, Out: broken{}, Err: c.err}); code != 1 {
+		t.Errorf("key new: exit %d", code)
+	}
+}
+
 func TestPasswordCommands(t *testing.T) {
 	c := newConsole(t)
 	dir := filepath.Join(t.TempDir(), "vault")

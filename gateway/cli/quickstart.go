@@ -69,12 +69,15 @@ func (c *quickstartCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 	v := quickstartVault(c.Dir, store, hasher, log)
 	fresh, err := c.open(ctx, stdio, v)
 	if err != nil {
+		if c.JSON && !fresh.IsZero() && mayBeMade(ctx, v) {
+			err = errors.Join(err, printNewKey(stdio, fresh))
+		}
 		return err
 	}
 	server, result, err := c.compose(v, socket, state, log)
 	if err != nil {
 		if c.JSON && !fresh.IsZero() {
-			printNewKey(stdio, fresh)
+			err = errors.Join(err, printNewKey(stdio, fresh))
 		}
 		return err
 	}
@@ -92,8 +95,16 @@ func (c *quickstartCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 	if err != nil {
 		return fmt.Errorf("print the result: %w", err)
 	}
-	stdio.printf("%s\n", line)
+	if _, err := fmt.Fprintf(stdio.Out, "%s\n", line); err != nil {
+		return fmt.Errorf("print the result: %w", err) // it may hold a key that is shown only once
+	}
 	return server.Run(ctx)
+}
+
+// mayBeMade reports whether a vault may be there although making it failed, so that its key must be shown all the same.
+func mayBeMade(ctx context.Context, v *vaults.Vault) bool {
+	exists, err := v.Exists(context.WithoutCancel(ctx))
+	return exists || err != nil
 }
 
 func (c *quickstartCommand) compose(v *vaults.Vault, socket *gateway.Socket, state string, log *slog.Logger) (*gateway.Server, *quickstartResult, error) {
@@ -166,7 +177,9 @@ func (c *quickstartCommand) open(ctx context.Context, stdio *Stdio, v *vaults.Va
 // show prints a new key and, at a terminal, asks for it back before anything is made with it.
 func (c *quickstartCommand) show(stdio *Stdio, key vault.RecoveryKey) error {
 	if !c.JSON {
-		printNewKey(stdio, key)
+		if err := printNewKey(stdio, key); err != nil {
+			return err
+		}
 	}
 	if c.Yes || c.JSON || !stdio.interactive() {
 		return nil
@@ -177,8 +190,11 @@ func (c *quickstartCommand) show(stdio *Stdio, key vault.RecoveryKey) error {
 const losingIt = "Write it down or put it into a password manager now. It is not shown again.\n" +
 	"Lose it, and every password you may add, and nobody can restore your data: not the storage provider, not the makers of Sallyport.\n"
 
-func printNewKey(stdio *Stdio, key vault.RecoveryKey) {
-	stdio.printf("Your new 64-digit key:\n\n%s\n%s", keyLines(key), losingIt)
+func printNewKey(stdio *Stdio, key vault.RecoveryKey) error {
+	if _, err := fmt.Fprintf(stdio.Out, "Your new 64-digit key:\n\n%s\n%s", keyLines(key), losingIt); err != nil {
+		return fmt.Errorf("show the new key: %w", err)
+	}
+	return nil
 }
 
 // keyLines sets the sixteen groups in four rows.

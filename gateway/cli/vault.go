@@ -99,7 +99,9 @@ func (c *vaultCreateCommand) Run(ctx context.Context, stdio *Stdio) (err error) 
 	}
 	if create.Key.IsZero() {
 		create.Key = vault.NewRecoveryKey()
-		printNewKey(stdio, create.Key)
+		if err := printNewKey(stdio, create.Key); err != nil {
+			return err
+		}
 		if !c.Yes && stdio.interactive() {
 			if err := askBack(stdio, create.Key); err != nil {
 				return err
