@@ -34,9 +34,15 @@ type Options struct {
 	Socket         *Socket
 	Admin          *Socket // nil = none
 	StateDir       string
+	Sweepers       []Sweeper     // what the drivers leave behind is swept with the uploads
 	Drain          time.Duration // how long a stop waits for requests under way; 0 = DefaultDrain
 	Metrics        *telemetry.Metrics
 	Log            *slog.Logger
+}
+
+// Sweeper removes what interrupted work left behind and returns how much that was. It may run beside everything else.
+type Sweeper interface {
+	Sweep(ctx context.Context) (removed int, err error)
 }
 
 // DefaultDrain is how long a stop waits for requests under way. Uploads are long, and a client whose upload is cut sends all of it again.
@@ -142,5 +148,14 @@ func (s *Server) sweep(ctx context.Context) {
 	}
 	if n > 0 {
 		s.opts.Log.Info("old uploads swept", telemetry.Count(int64(n)))
+	}
+	for _, sweeper := range s.opts.Sweepers {
+		n, err := sweeper.Sweep(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.opts.Log.Warn("sweep of temporaries ended early; the next one is in an hour", telemetry.Error(err))
+		}
+		if n > 0 {
+			s.opts.Log.Info("temporaries swept", telemetry.Count(int64(n)))
+		}
 	}
 }

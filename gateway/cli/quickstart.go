@@ -46,7 +46,7 @@ func (c *quickstartCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 		return err
 	}
 	log, state := quietLogger(stdio), filepath.Join(c.Dir, "state")
-	store, err := openFolder(ctx, filepath.Join(c.Dir, "data"), true, false, log)
+	store, sweeper, err := openFolder(ctx, filepath.Join(c.Dir, "data"), true, false, log)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (c *quickstartCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 		}
 		return err
 	}
-	server, result, err := c.compose(v, socket, state, log)
+	server, result, err := c.compose(v, socket, state, sweeper, log)
 	if err != nil {
 		if c.JSON && !fresh.IsZero() {
 			err = errors.Join(err, printNewKey(stdio, fresh))
@@ -107,7 +107,7 @@ func mayBeMade(ctx context.Context, v *vaults.Vault) bool {
 	return exists || err != nil
 }
 
-func (c *quickstartCommand) compose(v *vaults.Vault, socket *gateway.Socket, state string, log *slog.Logger) (*gateway.Server, *quickstartResult, error) {
+func (c *quickstartCommand) compose(v *vaults.Vault, socket *gateway.Socket, state string, sweeper gateway.Sweeper, log *slog.Logger) (*gateway.Server, *quickstartResult, error) {
 	accessKey, secretKey, err := v.OwnerCredential()
 	if err != nil {
 		return nil, nil, err
@@ -118,7 +118,7 @@ func (c *quickstartCommand) compose(v *vaults.Vault, socket *gateway.Socket, sta
 	}
 	server := gateway.New(&gateway.Options{
 		Vaults: []*vaults.Vault{v}, Credentials: credentials, Region: quickstartRegion, Domains: []string{"localhost"},
-		Socket: socket, StateDir: state, Log: log,
+		Socket: socket, StateDir: state, Sweepers: []gateway.Sweeper{sweeper}, Log: log,
 	})
 	return server, &quickstartResult{
 		Endpoint: socket.URL(), Region: quickstartRegion, AccessKey: accessKey, SecretKey: secretKey.Reveal(), Dir: c.Dir,

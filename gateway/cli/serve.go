@@ -57,7 +57,7 @@ func (c *serveCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 	}
 	server := gateway.New(&gateway.Options{
 		Vaults: all, Credentials: credentials, Region: cfg.Region, Domains: cfg.Domains, TrustedProxies: proxies, Socket: sockets.s3,
-		Admin: sockets.admin, StateDir: cfg.StateDir, Drain: cfg.Limits.Drain, Metrics: metrics, Log: log,
+		Admin: sockets.admin, StateDir: cfg.StateDir, Sweepers: opened.sweepers, Drain: cfg.Limits.Drain, Metrics: metrics, Log: log,
 	})
 	log.Info("serving S3", telemetry.Address(sockets.s3.URL()))
 	stdio.printf("serving %s\n", sockets.s3.URL())
@@ -102,7 +102,7 @@ func bind(cfg *config.Config, log *slog.Logger) (*listeners, error) {
 	return l, nil
 }
 
-func openVaults(ctx context.Context, cfg *config.Config, opened stores, metrics *telemetry.Metrics, log *slog.Logger, stdio *Stdio) ([]*vaults.Vault, error) {
+func openVaults(ctx context.Context, cfg *config.Config, opened *stores, metrics *telemetry.Metrics, log *slog.Logger, stdio *Stdio) ([]*vaults.Vault, error) {
 	hasher, err := vault.NewHasher(vault.DefaultCost())
 	if err != nil {
 		return nil, err

@@ -19,15 +19,21 @@ import (
 	"sallyport/providers/local"
 )
 
-// registry is every storage type this program knows. With readOnly they take no locks, so that a command works beside a running gateway.
-func registry(readOnly bool, log *slog.Logger) providers.Registry {
+// registry is every storage type this program knows. With readOnly they take no locks, so that a command works beside a running gateway. What
+// needs sweeping is added to sweepers.
+func registry(readOnly bool, sweepers *[]gateway.Sweeper, log *slog.Logger) providers.Registry {
 	return providers.Registry{
 		"local": func(ctx context.Context, decode func(config any) error) (driver.Driver, error) {
 			c, err := local.DecodeConfig(decode)
 			if err != nil {
 				return nil, err
 			}
-			return local.Open(ctx, c, &local.Options{Logger: log, ReadOnly: readOnly})
+			folder, err := local.Open(ctx, c, &local.Options{Logger: log, ReadOnly: readOnly})
+			if err != nil {
+				return nil, err
+			}
+			*sweepers = append(*sweepers, folder)
+			return folder, nil
 		},
 	}
 }
@@ -42,28 +48,31 @@ func providerTypes() config.ProviderTypes {
 	}
 }
 
-// stores are the opened providers of a configuration by name.
-type stores map[string]*providers.Store
+// stores are the opened providers of a configuration by name, and what in them needs sweeping.
+type stores struct {
+	byName   map[string]*providers.Store
+	sweepers []gateway.Sweeper
+}
 
-func (s stores) close() error {
+func (s *stores) close() error {
 	var err error
-	for _, store := range s {
+	for _, store := range s.byName {
 		err = errors.Join(err, store.Close())
 	}
 	return err
 }
 
 // openStores opens the named providers; none left open after an error.
-func openStores(ctx context.Context, cfg *config.Config, readOnly bool, metrics *telemetry.Metrics, log *slog.Logger, vaultsOf ...config.Vault) (opened stores, err error) {
-	opened = stores{}
-	known := registry(readOnly, log)
+func openStores(ctx context.Context, cfg *config.Config, readOnly bool, metrics *telemetry.Metrics, log *slog.Logger, vaultsOf ...config.Vault) (opened *stores, err error) {
+	opened = &stores{byName: map[string]*providers.Store{}}
+	known := registry(readOnly, &opened.sweepers, log)
 	for _, v := range vaultsOf {
 		p := cfg.Providers[v.Provider]
 		d, err := known.Open(ctx, p.Type, p.Decode)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("provider %q: %w", v.Provider, err), opened.close())
 		}
-		opened[v.Provider] = providers.Open(v.Provider, d, &providers.StoreOptions{
+		opened.byName[v.Provider] = providers.Open(v.Provider, d, &providers.StoreOptions{
 			Sink: gateway.StoreMetrics{Metrics: metrics}, Logger: log, SingleGateway: v.SingleGateway,
 		})
 	}
@@ -71,9 +80,9 @@ func openStores(ctx context.Context, cfg *config.Config, readOnly bool, metrics 
 }
 
 // configuredVault returns one vault of the configuration, locked.
-func configuredVault(cfg *config.Config, v *config.Vault, open stores, hasher *vault.Hasher, log *slog.Logger) *vaults.Vault {
+func configuredVault(cfg *config.Config, v *config.Vault, open *stores, hasher *vault.Hasher, log *slog.Logger) *vaults.Vault {
 	return vaults.New(&vaults.Options{
-		Name: v.Name, Store: open[v.Provider], Patterns: v.Buckets, State: vaults.NewStateDir(cfg.StateDir, v.Name), Hasher: hasher, Log: log,
+		Name: v.Name, Store: open.byName[v.Provider], Patterns: v.Buckets, State: vaults.NewStateDir(cfg.StateDir, v.Name), Hasher: hasher, Log: log,
 	})
 }
 
@@ -101,20 +110,20 @@ func newLogger(cfg *config.Config, stdio *Stdio) (*slog.Logger, error) {
 }
 
 // openFolder opens the folder of a quickstart vault; it makes it only if create is set.
-func openFolder(ctx context.Context, path string, create, readOnly bool, log *slog.Logger) (*providers.Store, error) {
+func openFolder(ctx context.Context, path string, create, readOnly bool, log *slog.Logger) (*providers.Store, gateway.Sweeper, error) {
 	if create {
 		if err := os.MkdirAll(path, 0o700); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, usageError(fmt.Sprintf("there is no folder %s: is this the folder quickstart made?", path))
+		return nil, nil, usageError(fmt.Sprintf("there is no folder %s: is this the folder quickstart made?", path))
 	}
-	d, err := local.Open(ctx, &local.Config{Path: path}, &local.Options{Logger: log, ReadOnly: readOnly})
+	folder, err := local.Open(ctx, &local.Config{Path: path}, &local.Options{Logger: log, ReadOnly: readOnly})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return providers.Open("folder", d, &providers.StoreOptions{Logger: log}), nil
+	return providers.Open("folder", folder, &providers.StoreOptions{Logger: log}), folder, nil
 }
 
 const quickstartVaultName = "quickstart"

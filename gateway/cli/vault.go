@@ -61,7 +61,7 @@ func (f *vaultFlags) openConfigured(ctx context.Context, stdio *Stdio, hasher *v
 
 func (f *vaultFlags) openQuickstart(ctx context.Context, stdio *Stdio, hasher *vault.Hasher, readOnly bool) (*vaults.Vault, func() error, error) {
 	log := quietLogger(stdio)
-	store, err := openFolder(ctx, filepath.Join(f.Dir, "data"), false, readOnly, log)
+	store, _, err := openFolder(ctx, filepath.Join(f.Dir, "data"), false, readOnly, log)
 	if err != nil {
 		return nil, nil, err
 	}

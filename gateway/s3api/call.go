@@ -181,6 +181,9 @@ func hoistedHeaders(h http.Header, q parameters) (http.Header, error) {
 		if !strings.HasPrefix(lower, "x-amz-") || isSigningParameter(lower) {
 			continue
 		}
+		if !isToken(name) {
+			return nil, refuse("InvalidArgument", "A header in the URL must have a name that a header can have.").with("ArgumentName", lower)
+		}
 		canonical := http.CanonicalHeaderKey(name)
 		if strings.HasSuffix(canonical, "Customer-Key") {
 			return nil, refuse("InvalidRequest", "A customer key must be sent as a header, not in the URL.").with("ArgumentName", lower)
@@ -194,6 +197,18 @@ func hoistedHeaders(h http.Header, q parameters) (http.Header, error) {
 		merged[canonical] = []string{value}
 	}
 	return merged, nil
+}
+
+// isToken reports whether a name can be that of a header (RFC 9110 section 5.6.2); net/http has seen to it for those that came as headers.
+func isToken(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		letterOrDigit := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letterOrDigit && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
+			return false
+		}
+	}
+	return name != ""
 }
 
 // isSigningParameter reports the query parameters that are the signature itself.

@@ -20,9 +20,19 @@ func readConditions(h http.Header) objects.ReadConditions {
 
 // sourceConditions collects the conditions a copy puts on its source.
 func sourceConditions(h http.Header) (objects.ReadConditions, error) {
-	c := objects.ReadConditions{
-		IfMatch:     parseETags(h.Values("X-Amz-Copy-Source-If-Match")),
-		IfNoneMatch: parseETags(h.Values("X-Amz-Copy-Source-If-None-Match")),
+	var c objects.ReadConditions
+	for _, t := range []struct {
+		name string
+		into *[]string
+	}{
+		{"X-Amz-Copy-Source-If-Match", &c.IfMatch},
+		{"X-Amz-Copy-Source-If-None-Match", &c.IfNoneMatch},
+	} {
+		values := h.Values(t.name)
+		*t.into = parseETags(values)
+		if len(values) > 0 && len(*t.into) == 0 {
+			return c, invalidArgument(strings.ToLower(t.name), values[0], "No ETag is given")
+		}
 	}
 	for _, t := range []struct {
 		name string

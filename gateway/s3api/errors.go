@@ -16,6 +16,10 @@ func describe(err error) *failure {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f
 	}
+	// A copy's source that contradicts its own checksum is damaged; the digests in the tree are not the client's promise.
+	if e, ok := errors.AsType[*objects.Error](err); ok && e.Kind == objects.Damaged {
+		return describeObject(e)
+	}
 	if e, ok := errors.AsType[*sigv4.Error](err); ok {
 		return describeSignature(e)
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -112,6 +113,8 @@ func New(opts *Options) http.Handler {
 	for _, domain := range opts.Domains {
 		h.domains = append(h.domains, strings.ToLower(strings.Trim(domain, ".")))
 	}
+	// Of two domains that end alike the longer one is meant.
+	slices.SortFunc(h.domains, func(a, b string) int { return len(b) - len(a) })
 	if h.region == "" {
 		h.region = "us-east-1"
 	}

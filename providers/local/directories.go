@@ -67,9 +67,8 @@ func (d *directories) ensure(dir string) error {
 	if err != nil {
 		return err
 	}
-	if made {
-		d.made(parent)
-	}
+	// Also when another write, or another program, made it a moment ago: ours must not be acknowledged before listings know of the directory.
+	d.made(parent)
 	if err := d.syncDir(parent); err != nil {
 		if made {
 			// A later sync of the parent may succeed without having written this entry.
