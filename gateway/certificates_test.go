@@ -119,8 +119,10 @@ func TestCertificateFilesReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	touch(10)
-	if !serves(first) || !serves(first) {
-		t.Error("a broken file took the working certificate away")
+	for range 2 {
+		if !serves(first) {
+			t.Error("a broken file took the working certificate away")
+		}
 	}
 	if n := strings.Count(log.String(), "does not load"); n != 1 {
 		t.Errorf("the broken file is reported %d times", n)

@@ -248,7 +248,7 @@ func TestChunkRangesReadExactlyTheirBytes(t *testing.T) {
 			t.Fatal(err)
 		}
 		count := int64(n/ChunkSize + 1)
-		for first := int64(0); first < count; first++ {
+		for first := range count {
 			for end := first; end <= count; end++ {
 				off, length := ChunkRange(int64(n), first, end)
 				opener, err := NewOpener(testKey(), nil, message[:HeaderSize])
@@ -367,13 +367,13 @@ func TestReaderAtMayBeUsedByManyAtOnce(t *testing.T) {
 }
 
 func TestSizesAreInverses(t *testing.T) {
-	for chunks := int64(0); chunks < 3*SealedChunk; chunks++ {
+	for chunks := range int64(3 * SealedChunk) {
 		plain, ok := PlainSize(chunks)
 		if ok && ChunksSize(plain) != chunks {
 			t.Fatalf("%d is said to hold %d bytes, which need %d", chunks, plain, ChunksSize(plain))
 		}
 	}
-	for plain := int64(0); plain < 3*ChunkSize; plain++ {
+	for plain := range int64(3 * ChunkSize) {
 		if got, ok := PlainSize(ChunksSize(plain)); !ok || got != plain {
 			t.Fatalf("%d bytes came back as %d", plain, got)
 		}

@@ -41,8 +41,7 @@ func Salvage(src io.ReaderAt, size int64, vault VaultID, keyring Keyring) iter.S
 				return
 			}
 			s, err := salvageAt(src, size, at, vault, keyring)
-			var unreadable *readFailure
-			if errors.As(err, &unreadable) {
+			if unreadable, ok := errors.AsType[*readFailure](err); ok {
 				yield(nil, unreadable.err)
 				return
 			}

@@ -50,7 +50,7 @@ func TestCanonicalSizeIsStrictlyIncreasingAndInvertible(t *testing.T) {
 			}
 		}
 	}
-	for p := int64(0); p < 70000; p++ {
+	for p := range int64(70000) {
 		check(p)
 	}
 	for _, step := range []int64{chunked.ChunkSize, MinPartSize} {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strings"
 
 	"sallyport/config"
 	"sallyport/config/secret"
@@ -207,12 +208,12 @@ func pickVault(cfg *config.Config, name string) (*config.Vault, error) {
 	if name == "" && len(cfg.Vaults) == 1 {
 		return &cfg.Vaults[0], nil
 	}
-	known := ""
+	known := make([]string, 0, len(cfg.Vaults))
 	for i := range cfg.Vaults {
 		if cfg.Vaults[i].Name == name {
 			return &cfg.Vaults[i], nil
 		}
-		known += " " + cfg.Vaults[i].Name
+		known = append(known, cfg.Vaults[i].Name)
 	}
-	return nil, usageError(fmt.Sprintf("say which vault with --name; the configuration has:%s", known))
+	return nil, usageError(fmt.Sprintf("say which vault with --name; the configuration has: %s", strings.Join(known, ", ")))
 }

@@ -120,10 +120,12 @@ func Select(attempts []Attempt, backend *Backend, listed []Listed) ([]Attempt, e
 		}
 	}
 	chosen := make([]Attempt, 0, len(listed))
-	for i, l := range listed {
-		if l.Number < 1 || l.Number > object.MaxParts || i > 0 && l.Number <= listed[i-1].Number {
+	last := 0
+	for _, l := range listed {
+		if l.Number <= last || l.Number > object.MaxParts {
 			return nil, &Error{Reason: BadOrder, Part: l.Number}
 		}
+		last = l.Number
 		a, ok := named[Listed{Number: l.Number, ETag: l.ETag}]
 		if !ok {
 			return nil, &Error{Reason: BadPart, Part: l.Number}

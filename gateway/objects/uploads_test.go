@@ -457,8 +457,13 @@ func TestUploadChecksums(t *testing.T) {
 		composite bool
 	}{
 		{checksum.None, false},
-		{checksum.CRC32, true}, {checksum.CRC32, false}, {checksum.CRC32C, true}, {checksum.CRC32C, false},
-		{checksum.CRC64NVME, false}, {checksum.SHA1, true}, {checksum.SHA256, true},
+		{checksum.CRC32, true},
+		{checksum.CRC32, false},
+		{checksum.CRC32C, true},
+		{checksum.CRC32C, false},
+		{checksum.CRC64NVME, false},
+		{checksum.SHA1, true},
+		{checksum.SHA256, true},
 	} {
 		w := newWorld(t, worldOptions{})
 		id := w.begin("key", func(in *CreateUploadInput) { in.Algorithm, in.Composite = c.algorithm, c.composite })
