@@ -87,11 +87,32 @@ func (b *Backend) current(a *Attempt) bool {
 	return b.Parts[a.Part] == a.BackendETag
 }
 
+// slot is where a backend keeps a part's bytes, as far as an attempt knows.
+type slot struct {
+	part int
+	etag string
+}
+
+// doubtful returns the slots that several attempts claim. Every attempt has a salt of its own and so bytes of its own: a backend that calls two
+// of them the same cannot say whose it holds, and an object of the wrong ones would never open again.
+func doubtful(attempts []Attempt) map[slot]bool {
+	claimed := map[slot]bool{}
+	for _, a := range attempts {
+		if a.Held == "" {
+			at := slot{a.Part, a.BackendETag}
+			_, twice := claimed[at]
+			claimed[at] = twice
+		}
+	}
+	return claimed
+}
+
 // Newest returns for each part number the newest attempt whose bytes are still there, ascending: what ListParts shows.
 func Newest(attempts []Attempt, backend *Backend) []Attempt {
 	best := map[int]Attempt{}
+	doubt := doubtful(attempts)
 	for _, a := range attempts {
-		if !backend.current(&a) {
+		if !backend.current(&a) || doubt[slot{a.Part, a.BackendETag}] {
 			continue
 		}
 		if b, ok := best[a.Part]; !ok || a.When.After(b.When) || a.When.Equal(b.When) && a.Name > b.Name {
@@ -113,7 +134,11 @@ func Select(attempts []Attempt, backend *Backend, listed []Listed) ([]Attempt, e
 		return nil, &Error{Reason: BadOrder}
 	}
 	named := map[Listed]Attempt{}
+	doubt := doubtful(attempts)
 	for _, a := range attempts {
+		if doubt[slot{a.Part, a.BackendETag}] {
+			continue
+		}
 		id := Listed{Number: a.Part, ETag: a.ETag}
 		if b, ok := named[id]; backend.current(&a) && (!ok || a.When.After(b.When) || a.When.Equal(b.When) && a.Name > b.Name) {
 			named[id] = a

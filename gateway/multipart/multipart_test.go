@@ -135,3 +135,29 @@ func TestEntriesPairEachAttemptWithItsOwn(t *testing.T) {
 		t.Error("an ETag without an MD5")
 	}
 }
+
+// TestBackendThatCannotTellAttemptsApart: a file system with coarse times may give two attempts one ETag. Which of them it holds is then
+// unknown, and the table of an object must not claim either.
+func TestBackendThatCannotTellAttemptsApart(t *testing.T) {
+	attempts := []Attempt{
+		attempt(1, "first", "same", "", 1, object.MinPartSize), attempt(1, "second", "same", "", 2, object.MinPartSize),
+		attempt(2, "2", "same", "", 1, 100), // another part's bytes are in another place
+	}
+	backend := &Backend{Parts: map[int]string{1: "same", 2: "same"}}
+	for _, etag := range []string{"first", "second"} {
+		if chosen, err := Select(attempts, backend, []Listed{{Number: 1, ETag: etag}}); reasonOf(err) != BadPart {
+			t.Errorf("%s: %+v, %v", etag, chosen, err)
+		}
+	}
+	if _, err := Select(attempts, backend, []Listed{{Number: 2, ETag: "2"}}); err != nil {
+		t.Error(err)
+	}
+	if newest := Newest(attempts, backend); len(newest) != 1 || newest[0].Part != 2 {
+		t.Errorf("newest %+v", newest)
+	}
+	again := append(attempts, attempt(1, "second", "other", "", 3, object.MinPartSize))
+	backend.Parts[1] = "other"
+	if chosen, err := Select(again, backend, []Listed{{Number: 1, ETag: "second"}}); err != nil || chosen[0].BackendETag != "other" {
+		t.Errorf("sent once more: %+v, %v", chosen, err)
+	}
+}
