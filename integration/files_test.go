@@ -172,3 +172,10 @@ func sameBytes(t testing.TB, what string, want, got []byte) {
 	}
 	t.Fatalf("%s: %d bytes wanted, %d got, the first difference is at %d", what, len(want), len(got), i)
 }
+
+func removeFile(t testing.TB, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}

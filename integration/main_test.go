@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"sync"
 	"testing"
@@ -57,4 +58,11 @@ func tool(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// notRun ends a test that this machine cannot run, and says so where nobody can miss it.
+func notRun(t *testing.T, reason string) {
+	t.Helper()
+	fmt.Fprintf(os.Stderr, "NOT RUN: %s: %s\n", t.Name(), reason)
+	t.Skip("NOT RUN: " + reason)
 }

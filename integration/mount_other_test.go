@@ -1,0 +1,13 @@
+//go:build !linux
+
+package integration
+
+import "testing"
+
+func mounted(t *testing.T, _ string) string {
+	t.Helper()
+	notRun(t, "small file systems are mounted on Linux only")
+	return ""
+}
+
+func makeReadOnly(*testing.T, string) {}
