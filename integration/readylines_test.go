@@ -12,7 +12,7 @@ import (
 // blocks cuts the ready lines at their comment lines: "# mc" to the next blank line, comment included in the key only.
 func blocks(text string) map[string]string {
 	found := map[string]string{}
-	for _, block := range strings.Split(text, "\n\n") {
+	for block := range strings.SplitSeq(text, "\n\n") {
 		if title, lines, ok := strings.Cut(strings.TrimSpace(block), "\n"); ok && strings.HasPrefix(title, "# ") {
 			name, _, _ := strings.Cut(strings.TrimPrefix(title, "# "), " ")
 			found[strings.TrimSuffix(name, ",")] = lines + "\n"

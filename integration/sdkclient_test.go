@@ -21,8 +21,7 @@ import (
 
 // code returns the S3 error code of an error, "" if it is none.
 func code(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
 	return ""
@@ -95,12 +94,14 @@ func sdkManager(t *testing.T, s *server, client *s3.Client, bucket *string) {
 		size = 300<<20 + 12345
 	}
 	body := noise(77, int(size))
-	up, err := manager.NewUploader(client, func(u *manager.Uploader) { u.PartSize = 7 << 20 }).Upload(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("big"), Body: bytes.NewReader(body)})
+	up, err := manager.NewUploader(client, func(u *manager.Uploader) { u.PartSize = 7 << 20 }).Upload(t.Context(), //nolint:staticcheck // deprecated, and what most programs use
+		&s3.PutObjectInput{Bucket: bucket, Key: aws.String("big"), Body: bytes.NewReader(body)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := manager.NewWriteAtBuffer(make([]byte, 0, size))
-	n, err := manager.NewDownloader(client).Download(t.Context(), got, &s3.GetObjectInput{Bucket: bucket, Key: aws.String("big")})
+	n, err := manager.NewDownloader(client).Download(t.Context(), got, //nolint:staticcheck // as above
+		&s3.GetObjectInput{Bucket: bucket, Key: aws.String("big")})
 	if err != nil || n != size {
 		t.Fatalf("%d bytes, %v", n, err)
 	}
@@ -236,7 +237,7 @@ func listAll(t *testing.T, client *s3.Client, bucket *string, prefix string, wan
 			t.Fatal(err)
 		}
 		for i, o := range page.Contents {
-			if n := len(names); *o.Size != int64((n)%500) {
+			if n := len(names); *o.Size != int64(n%500) {
 				t.Fatalf("object %d, %s, is listed with %d bytes (%d on its page)", n, *o.Key, *o.Size, i)
 			}
 			names = append(names, *o.Key)
@@ -280,7 +281,7 @@ func sdkCustomerKeys(t *testing.T, s *server, body []byte, k, wrong ssecKey) {
 	client, ctx := sdk(t, &s.gateway), context.WithoutCancel(t.Context())
 	for _, size := range []int{0, 1, 16384, len(body)} {
 		key := aws.String(fmt.Sprint("sdk-", size))
-		_, err := manager.NewUploader(client, func(u *manager.Uploader) { u.PartSize = 6 << 20 }).Upload(ctx, &s3.PutObjectInput{
+		_, err := manager.NewUploader(client, func(u *manager.Uploader) { u.PartSize = 6 << 20 }).Upload(ctx, &s3.PutObjectInput{ //nolint:staticcheck // deprecated, and what most programs use
 			Bucket: aws.String("ssec"), Key: key, Body: bytes.NewReader(body[:size]), SSECustomerAlgorithm: &k.algorithm, SSECustomerKey: &k.key, SSECustomerKeyMD5: &k.sum,
 		})
 		if err != nil {

@@ -198,9 +198,10 @@ func (s *server) metrics(t testing.TB) string {
 	t.Helper()
 	var address string
 	eventually(t, patience, "the address of the second listener", func() bool {
-		_, after, found := strings.Cut(s.stdout.String(), "health and metrics at ")
-		address, _, found = strings.Cut(after, "\n")
-		return found
+		_, after, _ := strings.Cut(s.stdout.String(), "health and metrics at ")
+		line, _, whole := strings.Cut(after, "\n")
+		address = line
+		return whole
 	})
 	resp, err := http.Get(address + "/metrics") //nolint:noctx // a test on loopback
 	if err != nil {
