@@ -207,10 +207,12 @@ func (r *storedRevision) fetch(ctx context.Context, off, length int64) (io.ReadC
 	return body, nil
 }
 
-// changed recognises a revision that is gone: the backend says so when a read is begun, and when Store takes one up again that broke off.
+// changed recognises a revision that is gone: the backend says so when a read is begun, and Store (Conflict) when it takes one up again that broke off.
 func changed(err error) error {
-	if providers.Is(err, providers.PreconditionFailed) || providers.Is(err, providers.NotFound) {
-		return errors.Join(errChanged, err)
+	for _, k := range []providers.Kind{providers.PreconditionFailed, providers.NotFound, providers.Conflict} {
+		if providers.Is(err, k) {
+			return errors.Join(errChanged, err)
+		}
 	}
 	return err
 }

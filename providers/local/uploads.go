@@ -250,10 +250,31 @@ func (u uploads) storePart(ctx context.Context, op string, up driver.Upload, n i
 	if err := ctx.Err(); err != nil {
 		return nil, fail(op, up.Key, err)
 	}
-	if err := u.moveInto(op, up, t, uploadDir(up.ID)+"/"+partsName, partName(n)); err != nil {
+	if err := u.replacePart(ctx, op, up, t, n); err != nil {
 		return nil, err
 	}
 	return &driver.Part{N: n, Size: size, ETag: u.etagOf(t.stat), ModTime: t.stat.ModTime}, nil
+}
+
+// replacePart makes the temporary part n. Its time comes after that of the attempt it replaces, or their ETags could be one where times are
+// coarse and inode numbers do not count, and Complete would take these bytes for the earlier attempt's.
+func (u uploads) replacePart(ctx context.Context, op string, up driver.Upload, t *temp, n int) error {
+	dir := uploadDir(up.ID) + "/" + partsName
+	unlock, err := u.keys.lock(ctx, dir+"/"+partName(n))
+	if err != nil {
+		return fail(op, up.Key, err)
+	}
+	defer unlock()
+	old, err := u.present(dir + "/" + partName(n))
+	if err != nil {
+		return fail(op, up.Key, err)
+	}
+	if old.exists && !t.stat.ModTime.After(old.stat.ModTime) {
+		if err := u.restamp(t, old); err != nil {
+			return fail(op, up.Key, err)
+		}
+	}
+	return u.moveInto(op, up, t, dir, partName(n))
 }
 
 // moveInto gives a temporary a name in a directory of an upload, which may have been closed or aborted meanwhile.
