@@ -15,10 +15,20 @@ func main() {
 	os.Exit(run())
 }
 
+// exitCut is the exit code after a second signal.
+const exitCut = 130
+
 // run lets the first SIGINT or SIGTERM end the command in good order and the second at once.
 func run() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 2) // both have room, so that a second one right behind the first is not lost
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(exitCut)
+	}()
 	return cli.Run(ctx, os.Args[1:], &cli.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
 }
