@@ -202,6 +202,12 @@ func TestQuickstartTwice(t *testing.T) {
 	c.want(2, "only one of", "vault", "status", "--dir", dir, "--key-file", right, "--password-file", right)
 	c.want(2, "is not a root", "recover", "--from", dir, "--to", t.TempDir(), "--key-file", right)
 	c.want(2, "lies inside", "recover", "--from", filepath.Join(dir, "data"), "--to", filepath.Join(dir, "data", "out"), "--key-file", right)
+	c.want(2, "lies inside", "recover", "--from", filepath.Join(dir, "data"), "--to", dir, "--key-file", right)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(filepath.Join(dir, "data"), link); err != nil {
+		t.Fatal(err)
+	}
+	c.want(2, "lies inside", "recover", "--from", filepath.Join(dir, "data"), "--to", filepath.Join(link, "out"), "--key-file", right)
 	c.want(0, "0 objects restored", "recover", "--from", filepath.Join(dir, "data"), "--to", t.TempDir(), "--key-file", right)
 }
 

@@ -56,20 +56,40 @@ func (c *recoverCommand) rootBelow() string {
 	return below
 }
 
-// apart refuses to write plaintext into the tree of ciphertext.
+// apart refuses to mix plaintext and ciphertext in one tree, whichever of the two folders lies in the other.
 func (c *recoverCommand) apart() error {
-	from, err := filepath.Abs(c.From)
+	from, err := realPath(c.From)
 	if err != nil {
 		return err
 	}
-	to, err := filepath.Abs(c.To)
+	to, err := realPath(c.To)
 	if err != nil {
 		return err
 	}
 	if rel, err := filepath.Rel(from, to); err == nil && filepath.IsLocal(rel) {
 		return usageError(fmt.Sprintf("--to %s lies inside --from %s: decrypted files must not be put among the encrypted ones", c.To, c.From))
 	}
+	if rel, err := filepath.Rel(to, from); err == nil && filepath.IsLocal(rel) {
+		return usageError(fmt.Sprintf("--from %s lies inside --to %s: decrypted files must not be put beside the encrypted ones", c.From, c.To))
+	}
 	return nil
+}
+
+// realPath resolves links as far as the path exists.
+func realPath(path string) (string, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if resolved, err := filepath.EvalSymlinks(absolute); err == nil {
+		return resolved, nil
+	}
+	parent := filepath.Dir(absolute)
+	if parent == absolute {
+		return absolute, nil
+	}
+	resolved, err := realPath(parent)
+	return filepath.Join(resolved, filepath.Base(absolute)), err
 }
 
 func (c *recoverCommand) print(stdio *Stdio, r *jobs.RecoverReport) {

@@ -104,7 +104,7 @@ func (v *Vault) publish(ctx context.Context, opened *vault.Opened) error {
 	key := vault.Directory + file.Name()
 	if _, err := v.store.Put(ctx, key, bytes.NewReader(file.Bytes()), int64(len(file.Bytes())), &providers.PutOptions{IfNoneMatch: true}); err != nil {
 		if providers.Is(err, providers.PreconditionFailed) {
-			return fmt.Errorf("store vault file %s: somebody else changed the vault at the same time; nothing was changed, try again", file.Name())
+			return fmt.Errorf("store vault file %s: a file of that number is there already: somebody else changed the vault at the same time (try again), or it is damaged (vault status tells; remove it only if you hold a copy)", file.Name())
 		}
 		return fmt.Errorf("store vault file %s: %w", file.Name(), err)
 	}
