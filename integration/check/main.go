@@ -125,7 +125,7 @@ func (c *checker) build() outcome {
 
 func (c *checker) lint() outcome {
 	var o outcome
-	steps := [][]string{{"go", "vet", "./..."}, {"go", "mod", "verify"}}
+	steps := [][]string{{"go", "vet", "./..."}, {"go", "mod", "verify"}, {"go", "mod", "tidy", "-diff"}}
 	if !c.short {
 		lint, err := toolchain.Build(c.ctx, "golangci-lint")
 		if err != nil {
