@@ -29,26 +29,28 @@ func filled(t *testing.T) (g *gateway, source string) {
 	return g, source
 }
 
-// recovered takes the list of objects away and compares the rest.
-func recovered(t *testing.T, source, to string) {
+// recovered takes the list of objects away, one for each run, and compares the rest.
+func recovered(t *testing.T, source, to string, runs int) {
 	t.Helper()
-	lists, err := filepath.Glob(filepath.Join(to, "*.json*"))
-	if err != nil || len(lists) != 1 {
-		t.Fatalf("want one list of objects, got %q, %v", lists, err)
+	lists, err := filepath.Glob(filepath.Join(to, "sallyport-recovered*.jsonl"))
+	if err != nil || len(lists) != runs {
+		t.Fatalf("want a list of objects for each of %d runs, got %q, %v", runs, lists, err)
 	}
-	rows := 0
-	for line := range strings.Lines(string(readFile(t, lists[0]))) {
-		var row struct{ File, Bucket, Key string }
-		if err := json.Unmarshal([]byte(line), &row); err != nil || row.Bucket+"/"+row.Key != row.File {
-			t.Errorf("list: %v: %s", err, line)
+	rows := make([]int, len(lists))
+	for i, list := range lists {
+		for line := range strings.Lines(string(readFile(t, list))) {
+			var row struct{ File, Bucket, Key string }
+			if err := json.Unmarshal([]byte(line), &row); err != nil || row.Bucket+"/"+row.Key != row.File {
+				t.Errorf("list: %v: %s", err, line)
+			}
+			rows[i]++
 		}
-		rows++
+		removeFile(t, list)
 	}
-	if err := os.Remove(lists[0]); err != nil {
-		t.Fatal(err)
-	}
-	if files := digests(t, to); rows != len(files) {
-		t.Errorf("the list has %d rows for %d files", rows, len(files))
+	for i, n := range rows {
+		if files := digests(t, to); n != len(files) {
+			t.Errorf("%s has %d rows for %d files", lists[i], n, len(files))
+		}
 	}
 	sameTree(t, source, to)
 }
@@ -64,12 +66,12 @@ func TestRecover(t *testing.T) {
 	t.Run("with the key", func(t *testing.T) {
 		to := filepath.Join(t.TempDir(), "out")
 		cli.run(t, "recover", "--from", g.data(), "--to", to, "--key-file", g.keyFile(t))
-		recovered(t, source, to)
+		recovered(t, source, to, 1)
 	})
 	t.Run("with the password", func(t *testing.T) {
 		to := filepath.Join(t.TempDir(), "out")
 		cli.run(t, "recover", "--from", g.data(), "--to", to, "--password-file", secretFile(t, password))
-		recovered(t, source, to)
+		recovered(t, source, to, 1)
 	})
 	t.Run("asking", func(t *testing.T) {
 		to := filepath.Join(t.TempDir(), "out")
@@ -80,7 +82,7 @@ func TestRecover(t *testing.T) {
 		if code := term.wait(patience); code != 0 {
 			t.Errorf("exit %d", code)
 		}
-		recovered(t, source, to)
+		recovered(t, source, to, 1)
 	})
 	t.Run("from a copy, with the vault file elsewhere", func(t *testing.T) {
 		away, to := filepath.Join(t.TempDir(), "copy"), filepath.Join(t.TempDir(), "out")
@@ -88,7 +90,7 @@ func TestRecover(t *testing.T) {
 			copyFile(t, file, filepath.Join(away, fmt.Sprintf("renamed by a sync tool %d", i)))
 		}
 		cli.run(t, "recover", "--from", away, "--to", to, "--key-file", g.keyFile(t), "--vault-file", filepath.Join(g.Dir, "state", "vaults", "quickstart"))
-		recovered(t, source, to)
+		recovered(t, source, to, 1)
 	})
 	t.Run("run again it goes on where it stopped", func(t *testing.T) {
 		to := filepath.Join(t.TempDir(), "out")
@@ -103,7 +105,7 @@ func TestRecover(t *testing.T) {
 		if !strings.Contains(out, fmt.Sprintf("%d objects restored", want)) || !strings.Contains(out, fmt.Sprintf("%d were there already", already)) {
 			t.Errorf("want %d restored and %d there already: %s", want, already, out)
 		}
-		recovered(t, source, to)
+		recovered(t, source, to, 2)
 	})
 	t.Run("refusals", func(t *testing.T) {
 		for name, c := range map[string]struct {
@@ -165,7 +167,7 @@ func TestRecover(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		recovered(t, source, to)
+		recovered(t, source, to, 1)
 	})
 }
 
