@@ -262,7 +262,9 @@ func (c *checker) fuzz() outcome {
 }
 
 // fuzzed tells a run from go test's exit 0 for a target that a build constraint leaves out.
-func fuzzed(output []byte) bool { return bytes.Contains(output, []byte("\nfuzz: elapsed: ")) || bytes.HasPrefix(output, []byte("fuzz: elapsed: ")) }
+func fuzzed(output []byte) bool {
+	return bytes.Contains(output, []byte("\nfuzz: elapsed: ")) || bytes.HasPrefix(output, []byte("fuzz: elapsed: "))
+}
 
 type fuzzTarget struct{ pkg, name string }
 

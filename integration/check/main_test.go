@@ -9,8 +9,8 @@ import (
 // TestFuzzed: go test exits with 0 also when the target it was told to fuzz is not there.
 func TestFuzzed(t *testing.T) {
 	for output, want := range map[string]bool{
-		"fuzz: elapsed: 0s, gathering baseline coverage: 0/3 completed\nPASS\n":                     true,
-		"warning: starting with empty corpus\nfuzz: elapsed: 0s, execs: 0 (0/sec)\nPASS\n":          true,
+		"fuzz: elapsed: 0s, gathering baseline coverage: 0/3 completed\nPASS\n":                    true,
+		"warning: starting with empty corpus\nfuzz: elapsed: 0s, execs: 0 (0/sec)\nPASS\n":         true,
 		"testing: warning: no fuzz tests to fuzz\nPASS\nok  \tsallyport/gateway/listing\t0.005s\n": false,
 		"": false,
 	} {
