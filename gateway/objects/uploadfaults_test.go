@@ -24,6 +24,16 @@ func TestSweep(t *testing.T) {
 	w.part("open", open, 1, []byte("held"))
 	done := w.begin("done")
 	w.complete("done", done, w.part("done", done, 1, []byte("x")))
+	// Completed by a gateway that died before it wrote the note "done".
+	unmarked := w.begin("unmarked")
+	p := w.part("unmarked", unmarked, 1, content(1, minPart))
+	parts, _, err := w.backend.Uploads().Read(t.Context(), driver.Upload{ID: unmarked, Key: bucketName + "/unmarked"})
+	if err != nil || p.Number != 1 {
+		t.Fatal(err)
+	}
+	if _, err := w.backend.Uploads().Complete(t.Context(), driver.Upload{ID: unmarked, Key: bucketName + "/unmarked"}, parts, &driver.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := w.backend.Put(t.Context(), heldFolder("nobody's")+"1-0011223344556677", strings.NewReader("x"), 1, &driver.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -32,8 +42,8 @@ func TestSweep(t *testing.T) {
 	}
 	later := New(&Options{Vaults: vaults.NewSet(nil, w.vault), Cache: cache.New(&cache.Options{}), Now: func() time.Time { return time.Now().Add(48 * time.Hour) }})
 	n, err := later.SweepUploads(t.Context())
-	if err != nil || n != 1 {
-		t.Fatalf("sweep after two days: %d, %v; want the completed one", n, err)
+	if err != nil || n != 2 {
+		t.Fatalf("sweep after two days: %d, %v; want the two completed ones", n, err)
 	}
 	held := w.backendKeys(heldPrefix)
 	if len(held) != 1 || !strings.HasPrefix(held[0], heldFolder(open)) {

@@ -185,7 +185,9 @@ func (s *Service) sweepVault(ctx context.Context, v *vaults.Vault) (swept int, e
 	}
 	alive := map[string]bool{}
 	for _, up := range all {
-		old := up.SplitPut && up.Begun.Before(before) || !up.Done.IsZero() && up.Done.Before(before)
+		// A closed upload without "done" was completed by a gateway that died right after, or dropped by the backend.
+		ended := up.SplitPut || up.Closed && up.Done.IsZero()
+		old := ended && up.Begun.Before(before) || !up.Done.IsZero() && up.Done.Before(before)
 		if !old {
 			alive[heldFolder(up.ID)] = true
 			continue

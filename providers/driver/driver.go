@@ -239,6 +239,7 @@ type UploadPage struct {
 type StaleUpload struct {
 	Upload
 	Begun    time.Time
-	Done     time.Time // zero = not completed
+	Done     time.Time // zero = there is no note "done"
+	Closed   bool      // takes no parts any more: completed, or dropped by the backend, whether or not "done" says so
 	SplitPut bool
 }

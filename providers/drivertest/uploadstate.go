@@ -194,9 +194,11 @@ func testUploadList(t *testing.T, h *Harness) {
 		if len(got) != 5 || len(stale) != 5 {
 			t.Fatalf("Stale gave %+v, want all five", stale)
 		}
-		for up, want := range map[driver.Upload]struct{ done, split bool }{open: {}, completed: {}, done: {done: true}, split: {split: true}, split2: {split: true}} {
+		for up, want := range map[driver.Upload]struct{ done, split, closed bool }{
+			open: {}, completed: {closed: true}, done: {done: true, closed: true}, split: {split: true, closed: true}, split2: {split: true},
+		} {
 			s, ok := got[up]
-			if !ok || s.SplitPut != want.split || want.done && s.Done.IsZero() || up == open && !s.Done.IsZero() {
+			if !ok || s.SplitPut != want.split || s.Closed != want.closed || want.done && s.Done.IsZero() || up == open && !s.Done.IsZero() {
 				t.Errorf("Stale gave %+v for %q, want %+v", s, up.Key, want)
 			}
 		}

@@ -192,8 +192,14 @@ func (u uploads) Stale(ctx context.Context, before time.Time) ([]driver.StaleUpl
 			return nil
 		}
 		done, err := u.doneAt(dir)
-		stale = append(stale, driver.StaleUpload{Upload: first.upload, Begun: first.stat.ModTime, Done: done, SplitPut: len(first.data) == 0})
-		return err
+		if err != nil {
+			return err
+		}
+		_, err = u.files.Stat(dir + "/" + partsName)
+		stale = append(stale, driver.StaleUpload{
+			Upload: first.upload, Begun: first.stat.ModTime, Done: done, Closed: errors.Is(err, fs.ErrNotExist), SplitPut: len(first.data) == 0,
+		})
+		return ignoreAbsent(err)
 	})
 	if err != nil {
 		return nil, fail(op, "", err)

@@ -276,7 +276,7 @@ func (u uploads) Stale(ctx context.Context, before time.Time) ([]driver.StaleUpl
 	var stale []driver.StaleUpload
 	for _, up := range u.d.root.uploads {
 		if up.begun.Before(before) {
-			stale = append(stale, driver.StaleUpload{Upload: up.Upload, Begun: up.begun, Done: up.done, SplitPut: up.splitPut})
+			stale = append(stale, driver.StaleUpload{Upload: up.Upload, Begun: up.begun, Done: up.done, Closed: up.completed, SplitPut: up.splitPut})
 		}
 	}
 	return stale, nil
