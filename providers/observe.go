@@ -29,12 +29,6 @@ func (c *Call) Result() string {
 	return "ok"
 }
 
-// LogValue shows everything but keys, which a Call does not hold.
-func (c Call) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("provider", c.Provider), slog.String("op", c.Op), slog.String("result", c.Result()),
-		slog.Duration("duration", c.Duration), slog.Int64("sent", c.Sent), slog.Int64("received", c.Received))
-}
-
 // Sink takes what is counted. Its methods are called from many goroutines, on the path of the call, and must not block.
 type Sink interface {
 	// CallDone is told of every call when it is over.
@@ -54,8 +48,8 @@ func (o *observation) retried(op string, kind Kind, wait time.Duration) {
 		o.sink.CallRetried(o.provider, op, kind)
 	}
 	if o.logger != nil {
-		o.logger.Info("backend call is repeated", slog.String("provider", o.provider), slog.String("op", op),
-			slog.String("result", kind.String()), slog.Duration("wait", wait))
+		o.logger.Info("backend call is repeated", slog.String("provider", o.provider), slog.String("operation", op),
+			slog.String("kind", kind.String()), slog.Int64("ms", wait.Milliseconds()))
 	}
 }
 
@@ -70,7 +64,8 @@ func (o *observation) done(c *Call) {
 	if asked := []Kind{NotFound, PreconditionFailed, InvalidKey, InvalidRange, NoSuchUpload, InvalidPart, TooLarge, Unsupported, Canceled, BadBody}; slices.Contains(asked, c.Kind) {
 		return
 	}
-	o.logger.Warn("backend call failed", slog.Any("call", *c))
+	o.logger.Warn("backend call failed", slog.String("provider", c.Provider), slog.String("operation", c.Op), slog.String("kind", c.Result()),
+		slog.Int64("ms", c.Duration.Milliseconds()))
 }
 
 // observer is the outermost decorator: it measures calls as the gateway sees them and puts the provider's name into their errors.

@@ -95,7 +95,7 @@ func TestObserveCountsEveryCallOnce(t *testing.T) {
 		if strings.Contains(text, "-name") {
 			t.Errorf("the log holds a key: %s", text)
 		}
-		if strings.Count(text, "backend call failed") != 1 || !strings.Contains(text, `"result":"denied"`) || strings.Count(text, "is repeated") != 2 {
+		if strings.Count(text, "backend call failed") != 1 || !strings.Contains(text, `"kind":"denied"`) || strings.Count(text, "is repeated") != 2 {
 			t.Errorf("the log says\n%s", text)
 		}
 	})

@@ -155,7 +155,7 @@ func (v *View) Put(backendKey, backendETag string, etag ETag) {
 		return
 	}
 	if err := v.file.add(v, r); err != nil {
-		v.cache.log.Warn("etag cache not written", "err", err)
+		v.cache.log.Warn("etag cache not written", "error", err)
 	}
 }
 

@@ -58,7 +58,7 @@ func (f *file) load(v *View) {
 		return
 	}
 	if err := f.rewrite(v); err != nil {
-		v.cache.log.Warn("etag cache not rewritten", "err", err)
+		v.cache.log.Warn("etag cache not rewritten", "error", err)
 	}
 }
 

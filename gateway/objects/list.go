@@ -3,6 +3,7 @@ package objects
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"sallyport/crypto/vault"
 	"sallyport/gateway/cache"
 	"sallyport/gateway/listing"
+	"sallyport/gateway/telemetry"
 	"sallyport/gateway/vaults"
 	"sallyport/providers"
 )
@@ -107,7 +109,8 @@ func (s *Service) list(ctx context.Context, in *ListInput) (*ListOutput, error) 
 		}
 	}
 	if out.Foreign+out.Unopened > 0 {
-		s.log.Warn("listed objects that are not readable", "bucket", b.Name, "foreign", out.Foreign, "unopened", out.Unopened)
+		s.log.Warn("listed objects that are not readable", telemetry.Bucket(b.Name),
+			telemetry.Reason(fmt.Sprintf("%d are foreign, %d do not open", out.Foreign, out.Unopened)))
 	}
 	if out.More {
 		out.NextToken = listing.SealToken(key, b.Name, &q, out.Last)

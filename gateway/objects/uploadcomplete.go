@@ -12,6 +12,7 @@ import (
 	"sallyport/crypto/vault"
 	"sallyport/gateway/checksum"
 	"sallyport/gateway/multipart"
+	"sallyport/gateway/telemetry"
 	"sallyport/providers"
 )
 
@@ -344,6 +345,6 @@ func (s *Service) afterComplete(ctx context.Context, u *upload, c *completion, n
 		}
 	}
 	if err != nil {
-		s.log.Warn("leftovers of a completed upload stay until they are swept", "vault", u.bucket.Vault.Name(), "bucket", u.bucket.Name, "error", err.Error())
+		s.log.Warn("leftovers of a completed upload stay until they are swept", telemetry.Vault(u.bucket.Vault.Name()), telemetry.Bucket(u.bucket.Name), telemetry.Error(err))
 	}
 }

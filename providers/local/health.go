@@ -22,7 +22,7 @@ func (f *Folder) degrade(what string, err error) {
 	f.health.mu.Lock()
 	defer f.health.mu.Unlock()
 	f.health.cause = fmt.Errorf("%s: %w", what, err)
-	f.log.Error("local folder: degraded", "doing", what, "error", err)
+	f.log.Error("local folder: degraded", "reason", what, "error", err)
 }
 
 // Health returns nil, or why the folder is degraded: making something durable failed, and no fresh file has been written and synced

@@ -99,7 +99,7 @@ func (f *Folder) eachUpload(ctx context.Context, visit func(dir string, first *n
 			continue
 		}
 		if errors.Is(err, errNote) || err == nil && uploadDir(first.upload.ID) != dir {
-			f.log.Warn("local folder: upload with a damaged note", "directory", dir, "error", err)
+			f.log.Warn("local folder: upload with a damaged note", "path", dir, "error", err)
 			continue
 		}
 		if err != nil {

@@ -166,7 +166,7 @@ func (f *Folder) start(config *Config) error {
 	f.names.strict = verbatimRules{foldsCase: f.probe.FoldsCase, normalises: f.probe.Normalises, windows: volume.Windows}
 	f.clock.step = f.probe.TimeStep
 	for _, warning := range f.probe.Warnings {
-		f.log.Warn("local folder", "warning", warning)
+		f.log.Warn("local folder", "reason", warning)
 	}
 	return nil
 }
