@@ -20,6 +20,23 @@ func TestFuzzed(t *testing.T) {
 	}
 }
 
+// TestEndedLate: only a run that failed with nothing but the end of its time is run again.
+func TestEndedLate(t *testing.T) {
+	for output, want := range map[string]bool{
+		"fuzz: elapsed: 5s, execs: 9 (3/sec)\n--- FAIL: FuzzTable (5.02s)\n    context deadline exceeded\nFAIL\nexit status 1\n": true,
+		"fuzz: elapsed: 5s\n--- FAIL: FuzzTable (5.02s)\n    --- FAIL: FuzzTable (0.00s)\n        table_test.go:9: context deadline exceeded\n    \n" +
+			"    Failing input written to testdata/fuzz/FuzzTable/1\nFAIL\n": false,
+		"fuzz: elapsed: 5s\n--- FAIL: FuzzTable (5.02s)\n    context deadline exceeded\n    Failing input written to testdata/fuzz/FuzzTable/1\nFAIL\n": false,
+		"fuzz: elapsed: 5s\n--- FAIL: FuzzTable (5.02s)\n    fuzzing process hung or terminated unexpectedly\nFAIL\n":                               false,
+		"context deadline exceeded\nFAIL\n": false,
+		"PASS\n":                            false,
+	} {
+		if got := endedLate([]byte(output)); got != want {
+			t.Errorf("%q: %v", output, got)
+		}
+	}
+}
+
 // TestNothingGoesUnseen: failures, packages that do not build and skipped tests all show in what a run comes to.
 func TestNothingGoesUnseen(t *testing.T) {
 	const events = `{"Action":"run","Package":"p","Test":"TestA"}
