@@ -27,7 +27,7 @@ func TestEndedLate(t *testing.T) {
 		"fuzz: elapsed: 5s\n--- FAIL: FuzzTable (5.02s)\n    --- FAIL: FuzzTable (0.00s)\n        table_test.go:9: context deadline exceeded\n    \n" +
 			"    Failing input written to testdata/fuzz/FuzzTable/1\nFAIL\n": false,
 		"fuzz: elapsed: 5s\n--- FAIL: FuzzTable (5.02s)\n    context deadline exceeded\n    Failing input written to testdata/fuzz/FuzzTable/1\nFAIL\n": false,
-		"fuzz: elapsed: 5s\n--- FAIL: FuzzTable (5.02s)\n    fuzzing process hung or terminated unexpectedly\nFAIL\n":                               false,
+		"fuzz: elapsed: 5s\n--- FAIL: FuzzTable (5.02s)\n    fuzzing process hung or terminated unexpectedly\nFAIL\n":                                   false,
 		"context deadline exceeded\nFAIL\n": false,
 		"PASS\n":                            false,
 	} {
