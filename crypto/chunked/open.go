@@ -40,6 +40,7 @@ const unknownLength = -1
 type ChunkReader struct {
 	opener *Opener
 	src    io.Reader
+	memory Memory // src, if it is one; in is then never made
 	left   int64 // ciphertext bytes still to be read from src, or unknownLength
 	in     []byte
 	r, w   int
@@ -53,6 +54,13 @@ type ChunkReader struct {
 	srcEOF bool
 	done   bool
 	err    error
+}
+
+// Memory is a source whose bytes are held in memory already, as those of a [bytes.Buffer] are: Next returns the next n bytes, or as many as
+// there are, and passes over them. A [ChunkReader] of a known length opens them where they lie and copies none; they stay as they are.
+type Memory interface {
+	io.Reader
+	Next(n int) []byte
 }
 
 // NewDecryptReader checks the header at the beginning of src, which it reads at once, and returns a reader of the whole message; the
@@ -78,8 +86,9 @@ func NewDecryptReader(key *[KeySize]byte, context []byte, src io.Reader) (*Chunk
 // the bytes of the chunk ahead of it are released. The opener belongs to the reader from now on.
 func NewChunkReader(opener *Opener, src io.Reader, plain, first, end int64) *ChunkReader {
 	_, length := ChunkRange(plain, first, end)
+	memory, _ := src.(Memory)
 	return &ChunkReader{
-		opener: opener, src: src, left: length, index: first, end: end,
+		opener: opener, src: src, memory: memory, left: length, index: first, end: end,
 		final: plain / ChunkSize, tail: int(plain % ChunkSize), done: first == end,
 	}
 }
@@ -121,7 +130,7 @@ func (r *ChunkReader) Read(p []byte) (int, error) {
 		if r.err != nil || r.done {
 			break
 		}
-		if n > 0 && (r.w-r.r < SealedChunk || len(p)-n < ChunkSize) {
+		if n > 0 && (r.memory == nil && r.w-r.r < SealedChunk || len(p)-n < ChunkSize) {
 			return n, nil // what there is goes out before src can block, and the next call can take a whole chunk without a copy.
 		}
 		c, err := r.openNext(p[n:])
@@ -188,9 +197,8 @@ func (r *ChunkReader) openNext(p []byte) (int, error) {
 		skip := min(r.skip, len(out))
 		r.out, r.pend, r.skip, plain = out, out[skip:], r.skip-skip, 0
 	}
-	r.r += need
-	if r.final == unknownLength {
-		r.r = min(r.r, r.w)
+	if r.memory == nil {
+		r.r = min(r.r+need, r.w) // at the end of a message of unknown length there is less than was needed.
 	}
 	if r.index++; r.index == r.end {
 		r.done = true
@@ -207,6 +215,13 @@ func (r *ChunkReader) chunkSize(index int64) int {
 
 // fill returns at least need unread bytes of src, exactly need when the length is known; when it is not, fewer at the end of src.
 func (r *ChunkReader) fill(need int) ([]byte, error) {
+	if r.memory != nil {
+		sealed := r.memory.Next(need)
+		if len(sealed) < need {
+			return nil, io.ErrUnexpectedEOF
+		}
+		return sealed, nil
+	}
 	for empty := 0; r.w-r.r < need; {
 		if r.srcEOF {
 			if r.left == unknownLength {

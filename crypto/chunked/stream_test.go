@@ -27,6 +27,17 @@ func testPlain(n int) []byte {
 	return b
 }
 
+// sources are the kinds of source that a ChunkReader tells apart; bytes.Buffer is a [Memory].
+var sources = map[string]func([]byte) source{
+	"reader": func(b []byte) source { return bytes.NewReader(b) },
+	"memory": func(b []byte) source { return bytes.NewBuffer(b) },
+}
+
+type source interface {
+	io.Reader
+	Len() int
+}
+
 // readSteps reads everything with buffers of the given size.
 func readSteps(r io.Reader, step int) ([]byte, error) {
 	var out []byte
@@ -241,35 +252,59 @@ func TestStreamsAllocateNothingPerChunk(t *testing.T) {
 }
 
 func TestChunkRangesReadExactlyTheirBytes(t *testing.T) {
-	for _, n := range []int{0, 1, ChunkSize, ChunkSize + 1, 3 * ChunkSize, 5*ChunkSize + 77} {
-		plain := testPlain(n)
-		message, err := Seal(testKey(), nil, plain)
-		if err != nil {
-			t.Fatal(err)
-		}
-		count := int64(n/ChunkSize + 1)
-		for first := range count {
-			for end := first; end <= count; end++ {
-				off, length := ChunkRange(int64(n), first, end)
-				opener, err := NewOpener(testKey(), nil, message[:HeaderSize])
-				if err != nil {
-					t.Fatal(err)
-				}
-				src := bytes.NewReader(message[HeaderSize+off:])
-				had := src.Len()
-				want := plain[first*ChunkSize : min(int64(n), end*ChunkSize)]
-				skip := min(len(want), 5)
-				r := NewChunkReader(opener, src, int64(n), first, end)
-				r.Skip(skip)
-				got, err := readSteps(r, 20000)
-				if err != nil || !bytes.Equal(got, want[skip:]) {
-					t.Fatalf("%d bytes, chunks %d to %d: %v", n, first, end, err)
-				}
-				if read := int64(had - src.Len()); read != length {
-					t.Fatalf("%d bytes, chunks %d to %d: read %d, want %d", n, first, end, read, length)
+	for kind, open := range sources {
+		for _, n := range []int{0, 1, ChunkSize, ChunkSize + 1, 3 * ChunkSize, 5*ChunkSize + 77} {
+			plain := testPlain(n)
+			message, err := Seal(testKey(), nil, plain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := bytes.Clone(message)
+			count := int64(n/ChunkSize + 1)
+			for first := range count {
+				for end := first; end <= count; end++ {
+					off, length := ChunkRange(int64(n), first, end)
+					opener, err := NewOpener(testKey(), nil, message[:HeaderSize])
+					if err != nil {
+						t.Fatal(err)
+					}
+					src := open(message[HeaderSize+off:])
+					had := src.Len()
+					want := plain[first*ChunkSize : min(int64(n), end*ChunkSize)]
+					skip := min(len(want), 5)
+					r := NewChunkReader(opener, src, int64(n), first, end)
+					r.Skip(skip)
+					got, err := readSteps(r, 20000)
+					if err != nil || !bytes.Equal(got, want[skip:]) {
+						t.Fatalf("%s, %d bytes, chunks %d to %d: %v", kind, n, first, end, err)
+					}
+					if read := int64(had - src.Len()); read != length {
+						t.Fatalf("%s, %d bytes, chunks %d to %d: read %d, want %d", kind, n, first, end, read, length)
+					}
 				}
 			}
+			if !bytes.Equal(message, before) {
+				t.Fatalf("%s: the ciphertext was written to", kind)
+			}
 		}
+	}
+}
+
+// TestMemoryIsOpenedInOneRead: nothing is waited for, so all that there is room for comes at once.
+func TestMemoryIsOpenedInOneRead(t *testing.T) {
+	plain := testPlain(9*ChunkSize + 5)
+	message, err := Seal(testKey(), nil, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opener, err := NewOpener(testKey(), nil, message[:HeaderSize])
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 9*ChunkSize+1)
+	n, err := NewChunkReader(opener, bytes.NewBuffer(message[HeaderSize:]), int64(len(plain)), 0, 10).Read(got)
+	if n != 9*ChunkSize || err != nil || !bytes.Equal(got[:n], plain[:n]) {
+		t.Fatalf("%d bytes, %v", n, err)
 	}
 }
 
@@ -279,14 +314,16 @@ func TestCutRangeIsUnexpectedEOF(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, cut := range []int{0, 1, SealedChunk - 1, SealedChunk, SealedChunk + 1, 2*SealedChunk + 25} {
-		opener, err := NewOpener(testKey(), nil, message[:HeaderSize])
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := readSteps(NewChunkReader(opener, bytes.NewReader(message[HeaderSize:HeaderSize+cut]), int64(len(plain)), 0, 3), 1<<20)
-		if !errors.Is(err, io.ErrUnexpectedEOF) || !bytes.HasPrefix(plain, got) {
-			t.Fatalf("cut at %d: %v", cut, err)
+	for kind, open := range sources {
+		for _, cut := range []int{0, 1, SealedChunk - 1, SealedChunk, SealedChunk + 1, 2*SealedChunk + 25} {
+			opener, err := NewOpener(testKey(), nil, message[:HeaderSize])
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := readSteps(NewChunkReader(opener, open(message[HeaderSize:HeaderSize+cut]), int64(len(plain)), 0, 3), 1<<20)
+			if !errors.Is(err, io.ErrUnexpectedEOF) || !bytes.HasPrefix(plain, got) {
+				t.Fatalf("%s cut at %d: %v", kind, cut, err)
+			}
 		}
 	}
 }
@@ -298,14 +335,16 @@ func TestEmptyLastChunkIsVerifiedBeforeTheLastBytesGoOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	message[len(message)-1] ^= 1
-	for _, step := range []int{100, ChunkSize, 1 << 20} {
-		opener, err := NewOpener(testKey(), nil, message[:HeaderSize])
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := readSteps(NewChunkReader(opener, bytes.NewReader(message[HeaderSize:]), int64(len(plain)), 0, 3), step)
-		if !errors.Is(err, ErrAuthentication) || !bytes.Equal(got, plain[:ChunkSize]) {
-			t.Fatalf("steps of %d: %v after %d bytes", step, err, len(got))
+	for kind, open := range sources {
+		for _, step := range []int{100, ChunkSize, 1 << 20} {
+			opener, err := NewOpener(testKey(), nil, message[:HeaderSize])
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := readSteps(NewChunkReader(opener, open(message[HeaderSize:]), int64(len(plain)), 0, 3), step)
+			if !errors.Is(err, ErrAuthentication) || !bytes.Equal(got, plain[:ChunkSize]) {
+				t.Fatalf("%s, steps of %d: %v after %d bytes", kind, step, err, len(got))
+			}
 		}
 	}
 }
