@@ -7,6 +7,10 @@ import (
 	"sallyport/providers"
 )
 
+func (c *ReadConditions) any() bool {
+	return len(c.IfMatch) > 0 || len(c.IfNoneMatch) > 0 || !c.IfModifiedSince.IsZero() || !c.IfUnmodifiedSince.IsZero()
+}
+
 // check evaluates the conditions of a GET or HEAD in the order of RFC 9110 section 13.2.2, which is S3's: If-Match decides over
 // If-Unmodified-Since, If-None-Match over If-Modified-Since. A copy's source answers PreconditionFailed where a read answers NotModified.
 func (c *ReadConditions) check(etag string, modified time.Time, source bool) error {

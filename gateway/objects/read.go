@@ -110,8 +110,27 @@ func (s *Service) Parts(ctx context.Context, in *PartsInput) (*PartsOutput, erro
 	return out, nil
 }
 
-// firstRead is how much of an object's end one GET reads at first: a small object comes whole in one request, a larger one shows its tail.
-const firstRead = 64 << 10
+// Objects whose file is up to smallFile bytes, 64 KiB of plaintext with room for padding among them, are read in one request and held
+// in memory. Of larger ones lastRead bytes from the end hold the tail, and the table too when there are not many parts.
+const (
+	smallFile = 80 << 10
+	lastRead  = 16 << 10
+	fromStart = 0
+)
+
+// firstRead says how many bytes of a file's end are read first. A range may lie anywhere and a condition may make a body needless, so
+// that only a plain read begins with the first byte.
+func (in *GetInput) firstRead(why purpose) int64 {
+	switch {
+	case why == withoutBody && in.PartNumber == 0:
+		return object.TailSize
+	case why == withoutBody:
+		return lastRead
+	case in.Range != nil || in.PartNumber > 0 || in.Conditions.any():
+		return smallFile
+	}
+	return fromStart
+}
 
 // purpose says what a read is for.
 type purpose int
@@ -140,14 +159,11 @@ func (s *Service) read(ctx context.Context, in *GetInput, why purpose) (*GetOutp
 }
 
 func (s *Service) readOnce(ctx context.Context, at *place, in *GetInput, why purpose) (*GetOutput, error) {
-	last := int64(firstRead)
-	if why == withoutBody {
-		last = object.TailSize
-	}
-	r, err := s.openRevision(ctx, at, in.CustomerKey, last)
+	r, err := s.openRevision(ctx, at, in.CustomerKey, in.firstRead(why))
 	if err != nil {
 		return nil, err
 	}
+	defer r.close()
 	s.remember(at, r.info.ETag, r.id.Mode, r.meta.ETag)
 	if err := in.Conditions.check(r.etag, r.info.ModTime, why == asSource); err != nil {
 		return nil, err
@@ -305,7 +321,7 @@ func (s *Service) parts(ctx context.Context, in *PartsInput) (*PartsOutput, erro
 }
 
 func (s *Service) partsOnce(ctx context.Context, at *place, in *PartsInput) (*PartsOutput, error) {
-	r, err := s.openRevision(ctx, at, in.CustomerKey, firstRead)
+	r, err := s.openRevision(ctx, at, in.CustomerKey, lastRead)
 	if err != nil {
 		return nil, err
 	}

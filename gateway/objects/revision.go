@@ -50,22 +50,57 @@ type storedRevision struct {
 	meta   *object.Metadata
 	etag   string
 	end    []byte // the file's last bytes, the tail among them; all of the file if it is small
+	begun  *begunRead
 }
 
-// openRevision reads the last bytes of an object, at least a tail's length of them, and opens its tail.
+// openRevision reads the last bytes of an object, at least a tail's length of them, or begins to read all of it with fromStart, and opens
+// its tail. What it leaves open, close closes.
 func (s *Service) openRevision(ctx context.Context, at *place, customer *CustomerKey, last int64) (*storedRevision, error) {
-	end, info, err := readEnd(ctx, at, last, "")
+	r := &storedRevision{place: at}
+	var err error
+	if last == fromStart {
+		err = r.begin(ctx)
+	} else {
+		r.end, r.info, err = readEnd(ctx, at, last, "")
+	}
 	if err != nil {
 		return nil, err
 	}
-	r := &storedRevision{place: at, info: info, end: end}
 	if err := r.openTail(customer); err != nil {
+		r.close()
 		return nil, s.explain(ctx, r, err)
 	}
-	if r.etag, err = etagOf(at.bucket.Vault, r.id.Mode, r.meta.ETag, info.ETag); err != nil {
+	if r.etag, err = etagOf(at.bucket.Vault, r.id.Mode, r.meta.ETag, r.info.ETag); err != nil {
+		r.close()
 		return nil, err
 	}
 	return r, nil
+}
+
+// begin reads an object that is wanted whole from its first byte on. A small one is then in memory; of a larger one the tail is asked for
+// while the backend is sending the beginning already.
+func (r *storedRevision) begin(ctx context.Context) error {
+	body, info, err := r.store().Get(ctx, r.backendKey, &providers.GetOptions{})
+	if err != nil {
+		return err
+	}
+	r.info = info
+	if info.Size <= smallFile {
+		r.end, err = readWhole(body, info.Size)
+		return err
+	}
+	if r.end, _, err = readEnd(ctx, r.place, lastRead, info.ETag); err != nil {
+		return errors.Join(err, body.Close())
+	}
+	r.begun = &begunRead{ReadCloser: body, left: info.Size}
+	return nil
+}
+
+// close ends a read that was begun and is not being gone on with.
+func (r *storedRevision) close() {
+	if r.begun != nil {
+		_ = r.begun.ReadCloser.Close()
+	}
 }
 
 func etagOf(v *vaults.Vault, mode object.Mode, inTail, backendETag string) (string, error) {
@@ -86,15 +121,21 @@ func readEnd(ctx context.Context, at *place, last int64, ifMatch string) ([]byte
 	if err != nil {
 		return nil, nil, err
 	}
-	end := make([]byte, min(last, info.Size))
-	_, err = io.ReadFull(body, end)
+	end, err := readWhole(body, min(last, info.Size))
+	return end, info, err
+}
+
+// readWhole takes size bytes into memory and closes the source.
+func readWhole(body io.ReadCloser, size int64) ([]byte, error) {
+	end := make([]byte, size)
+	_, err := io.ReadFull(body, end)
 	if closeErr := body.Close(); err == nil {
 		err = closeErr
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("read tail: %w", changed(err))
+		return nil, fmt.Errorf("read tail: %w", changed(err))
 	}
-	return end, info, nil
+	return end, nil
 }
 
 // openTail checks and opens the tail at the end of r.end, and that the object belongs to this vault and under this name.
@@ -193,10 +234,14 @@ func (s *Service) beginsLikeOurs(ctx context.Context, r *storedRevision) bool {
 // fetch reads a range of the same revision's file: from memory if it is there, else from the backend, which is held to the revision.
 func (r *storedRevision) fetch(ctx context.Context, off, length int64) (io.ReadCloser, error) {
 	if length == 0 {
-		return io.NopCloser(&memory{}), nil // the backend would take it for "to the end"
+		return &memory{}, nil // the backend would take it for "to the end"
 	}
 	if inEnd := off - (r.info.Size - int64(len(r.end))); inEnd >= 0 {
-		return io.NopCloser(&memory{r.end[inEnd : inEnd+length]}), nil
+		return &memory{r.end[inEnd : inEnd+length]}, nil
+	}
+	if begun := r.begun; begun != nil && off == 0 {
+		r.begun = nil
+		return begun, nil
 	}
 	body, info, err := r.store().Get(ctx, r.backendKey, &providers.GetOptions{Offset: off, Length: length, IfMatch: r.info.ETag})
 	switch {
@@ -206,6 +251,27 @@ func (r *storedRevision) fetch(ctx context.Context, off, length int64) (io.ReadC
 		return nil, errors.Join(errChanged, body.Close())
 	}
 	return body, nil
+}
+
+// begunRead is a read of a whole file of which the table and the tail at its end are not wanted.
+type begunRead struct {
+	io.ReadCloser
+	left int64
+}
+
+// Read implements io.Reader.
+func (b *begunRead) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.left -= int64(n)
+	return n, err
+}
+
+// Close takes what little is left first, because an HTTP backend could not use its connection again otherwise.
+func (b *begunRead) Close() error {
+	if b.left <= lastRead {
+		_, _ = io.CopyN(io.Discard, b.ReadCloser, b.left)
+	}
+	return b.ReadCloser.Close()
 }
 
 // changed recognises a revision that is gone: the backend says so when a read is begun, and Store (Conflict) when it takes one up again that broke off.
@@ -229,6 +295,17 @@ func (m *memory) Read(p []byte) (int, error) {
 	n := copy(p, m.rest)
 	m.rest = m.rest[n:]
 	return n, nil
+}
+
+// Close implements io.Closer.
+func (m *memory) Close() error { return nil }
+
+// Next implements chunked.Memory.
+func (m *memory) Next(n int) []byte {
+	n = min(n, len(m.rest))
+	next := m.rest[:n:n]
+	m.rest = m.rest[n:]
+	return next
 }
 
 // layout opens the table, if there is one, and combines it with the tail.

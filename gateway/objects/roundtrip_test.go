@@ -18,9 +18,9 @@ import (
 // edgeSizes are the sizes around which chunks, frames and the first read end.
 func edgeSizes() []int {
 	const chunk = 16384
-	inFirstRead := firstRead - object.TailSize - object.FrameHeaderSize - 4*16 - 64
+	inFirstRead := smallFile - object.TailSize - object.FrameHeaderSize - 4*16 - 64
 	return []int{
-		0, 1, 100, chunk - 1, chunk, chunk + 1, 2 * chunk, inFirstRead - 1, inFirstRead, inFirstRead + 1, firstRead, 5 * chunk, 300_001,
+		0, 1, 100, chunk - 1, chunk, chunk + 1, 2 * chunk, inFirstRead - 1, inFirstRead, inFirstRead + 1, smallFile, 5 * chunk, 300_001,
 		5<<20 - 1, 5 << 20, 5<<20 + 1,
 	}
 }

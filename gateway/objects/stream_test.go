@@ -188,7 +188,7 @@ func BenchmarkPut(b *testing.B) {
 }
 
 func BenchmarkGet(b *testing.B) {
-	for name, size := range map[string]int64{"4KiB": 4 << 10, "16MiB": 16 << 20} {
+	for name, size := range map[string]int64{"4KiB": 4 << 10, "64KiB": 64 << 10, "128KiB": 128 << 10, "16MiB": 16 << 20} {
 		b.Run(name, func(b *testing.B) {
 			s := benchmarkService(b)
 			if _, err := s.Put(b.Context(), &PutInput{Bucket: bucketName, Key: "k", Size: size, Body: bodyFrom(&pattern{size}, size)}); err != nil {
