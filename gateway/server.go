@@ -67,7 +67,7 @@ type Server struct {
 // New composes a server. Nothing runs until Run.
 func New(opts *Options) *Server {
 	etags := cache.New(&cache.Options{Dir: filepath.Join(opts.StateDir, "cache"), Log: opts.Log})
-	service := objects.New(&objects.Options{Vaults: vaults.NewSet(nil, opts.Vaults...), Cache: etags, Log: opts.Log})
+	service := objects.New(&objects.Options{Vaults: vaults.NewSet(nil, opts.Vaults...), Cache: etags, Metrics: opts.Metrics, Log: opts.Log})
 	handler := s3api.New(&s3api.Options{
 		Objects: service, Credentials: opts.Credentials, Region: opts.Region, Domains: opts.Domains, TrustedProxies: opts.TrustedProxies,
 		Metrics: opts.Metrics, Log: opts.Log,

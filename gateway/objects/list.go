@@ -108,6 +108,7 @@ func (s *Service) list(ctx context.Context, in *ListInput) (*ListOutput, error) 
 			out.Unopened++
 		}
 	}
+	s.metrics.ForeignObjects(b.Vault.Name(), out.Foreign)
 	if out.Foreign+out.Unopened > 0 {
 		s.log.Warn("listed objects that are not readable", telemetry.Bucket(b.Name),
 			telemetry.Reason(fmt.Sprintf("%d are foreign, %d do not open", out.Foreign, out.Unopened)))
@@ -182,8 +183,10 @@ func (s *Service) complement(ctx context.Context, b *vaults.Bucket, entries []*e
 		return err
 	}
 	var unknown []*entry
+	foreign := 0
 	for _, e := range entries {
 		if e.foreign {
+			foreign++
 			continue
 		}
 		if known, ok := view.Get(e.backendKey, e.backendETag); !ok {
@@ -192,6 +195,7 @@ func (s *Service) complement(ctx context.Context, b *vaults.Bucket, entries []*e
 			e.ETag = known.String()
 		}
 	}
+	s.metrics.ListCache(b.Vault.Name(), len(entries)-foreign-len(unknown), len(unknown))
 	var next atomic.Int64
 	var readers sync.WaitGroup
 	for range min(len(unknown), tailReads) {
@@ -238,7 +242,12 @@ func (s *Service) readTail(ctx context.Context, b *vaults.Bucket, view *cache.Vi
 			inTail = r.meta.ETag
 		}
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, object.ErrDamaged), errors.Is(err, object.ErrWrongKey):
+		_ = s.damaged(r.place, "the tail of a listed object does not verify", err)
+		e.unopened = true
+		return
+	case err != nil:
 		e.unopened = true
 		return
 	}

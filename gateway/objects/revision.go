@@ -209,6 +209,7 @@ func (s *Service) explain(ctx context.Context, r *storedRevision, err error) err
 
 // damaged is the error for ciphertext that does not verify, and the alarm: somebody or something changed the backend.
 func (s *Service) damaged(at *place, message string, cause error) error {
+	s.metrics.IntegrityFailure(at.bucket.Vault.Name())
 	s.log.Error("integrity alarm", telemetry.Vault(at.bucket.Vault.Name()), telemetry.Bucket(at.bucket.Name), telemetry.Object(at.key), telemetry.Reason(message))
 	return &Error{Kind: Damaged, Message: message, Err: cause}
 }

@@ -13,24 +13,27 @@ import (
 	"time"
 
 	"sallyport/gateway/cache"
+	"sallyport/gateway/telemetry"
 	"sallyport/gateway/vaults"
 )
 
 // Options are what a Service is made of. Vaults and Cache are required.
 type Options struct {
-	Vaults *vaults.Set
-	Cache  *cache.Cache
-	Now    func() time.Time // nil = time.Now
-	Log    *slog.Logger     // nil = discard
+	Vaults  *vaults.Set
+	Cache   *cache.Cache
+	Now     func() time.Time   // nil = time.Now
+	Metrics *telemetry.Metrics // nil = nothing is counted
+	Log     *slog.Logger       // nil = discard
 }
 
 // Service carries out operations on objects and buckets.
 type Service struct {
-	vaults *vaults.Set
-	cache  *cache.Cache
-	now    func() time.Time
-	log    *slog.Logger
-	gate   *gate
+	vaults  *vaults.Set
+	cache   *cache.Cache
+	now     func() time.Time
+	metrics *telemetry.Metrics
+	log     *slog.Logger
+	gate    *gate
 
 	uploads    *uploadMemory
 	completing *keyLocks
@@ -39,7 +42,10 @@ type Service struct {
 
 // New returns a Service over the vaults of opts.
 func New(opts *Options) *Service {
-	s := &Service{vaults: opts.Vaults, cache: opts.Cache, now: opts.Now, log: opts.Log, gate: newGate(), uploads: newUploadMemory(), completing: newKeyLocks(), tails: make(chan struct{}, tailReads)}
+	s := &Service{
+		vaults: opts.Vaults, cache: opts.Cache, now: opts.Now, metrics: opts.Metrics, log: opts.Log, gate: newGate(),
+		uploads: newUploadMemory(), completing: newKeyLocks(), tails: make(chan struct{}, tailReads),
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -10,6 +10,9 @@ import (
 
 	"sallyport/crypto/chunked"
 	"sallyport/crypto/object"
+	"sallyport/gateway/cache"
+	"sallyport/gateway/telemetry"
+	"sallyport/gateway/vaults"
 )
 
 // refused is what may become of an altered file.
@@ -217,5 +220,50 @@ func TestForeignFiles(t *testing.T) {
 	w.put("k", []byte("ours"))
 	if got := w.mustGet("k"); string(got) != "ours" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestAlarmsAreCounted: what the log says once, a monitor sees too.
+func TestAlarmsAreCounted(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	w.put("sound", content(1, 100))
+	w.put("altered", content(2, 100))
+	metrics := telemetry.NewMetrics("test")
+	w.Service = New(&Options{Vaults: vaults.NewSet(nil, w.vault), Cache: cache.New(&cache.Options{}), Metrics: metrics})
+	file := slices.Clone(w.stored("altered"))
+	file[len(file)-1] ^= 1
+	w.plant("altered", file)
+	w.plant("foreign", []byte("x"))
+	_, _, err := w.get(&GetInput{Key: "altered"})
+	wantKind(t, "altered", err, Damaged)
+	for range 2 {
+		if _, err := w.List(t.Context(), &ListInput{Bucket: bucketName, Limit: 10}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	families, err := metrics.Gatherer().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			got[name] = m.GetCounter().GetValue()
+		}
+	}
+	vault := w.vault.Name()
+	for name, want := range map[string]float64{
+		"sallyport_integrity_failures_total " + vault: 3,
+		"sallyport_foreign_objects_total " + vault:    2,
+		"sallyport_etag_cache_total hit " + vault:     1,
+		"sallyport_etag_cache_total miss " + vault:    3,
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %v, want %v", name, got[name], want)
+		}
 	}
 }

@@ -2,18 +2,22 @@ package s3api
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
 // lane lets so many requests through at once. One that finds it full waits a moment and is then told to come later: queues hide overload.
 type lane struct {
+	name   string
 	places chan struct{}
 	wait   time.Duration
 }
 
-func newLane(places int, wait time.Duration) *lane {
-	return &lane{places: make(chan struct{}, places), wait: wait}
+func newLane(name string, places int, wait time.Duration) *lane {
+	return &lane{name: name, places: make(chan struct{}, places), wait: wait}
 }
+
+var errFull = errors.New("no room for another request")
 
 func (l *lane) enter(ctx context.Context) error {
 	select {
@@ -29,7 +33,7 @@ func (l *lane) enter(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-patience.C:
-		return slowDown()
+		return errFull
 	}
 }
 
@@ -42,7 +46,10 @@ func (c *call) admit(ctx context.Context) (release func(), err error) {
 	case "PutObject", "GetObject", "CopyObject", "UploadPart", "UploadPartCopy":
 		l = c.h.streams
 	}
-	if err := l.enter(ctx); err != nil {
+	switch err := l.enter(ctx); {
+	case errors.Is(err, errFull):
+		return nil, c.slowDown(l.name)
+	case err != nil:
 		return nil, err
 	}
 	return l.leave, nil
@@ -56,12 +63,13 @@ func (c *call) reserve(ctx context.Context, size int64) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return slowDown()
+		return c.slowDown("documents")
 	}
 	c.reserved += size
 	return nil
 }
 
-func slowDown() *failure {
+func (c *call) slowDown(lane string) *failure {
+	c.h.metrics.RequestShed(lane)
 	return refuse("SlowDown", "Please reduce your request rate.").setHeader("Retry-After", "1")
 }

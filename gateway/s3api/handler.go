@@ -109,7 +109,7 @@ func New(opts *Options) http.Handler {
 	}
 	h.limits.setDefaults()
 	h.documents = semaphore.NewWeighted(h.limits.DocumentBytes)
-	h.streams, h.requests = newLane(h.limits.Streams, h.limits.AdmissionWait), newLane(h.limits.Requests, h.limits.AdmissionWait)
+	h.streams, h.requests = newLane("streams", h.limits.Streams, h.limits.AdmissionWait), newLane("requests", h.limits.Requests, h.limits.AdmissionWait)
 	for _, domain := range opts.Domains {
 		h.domains = append(h.domains, strings.ToLower(strings.Trim(domain, ".")))
 	}

@@ -28,6 +28,7 @@ type Metrics struct {
 	requests         *prometheus.CounterVec
 	requestSeconds   *prometheus.HistogramVec
 	requestBytes     *prometheus.CounterVec
+	requestsShed     *prometheus.CounterVec
 	inFlight         prometheus.Gauge
 	backend          *prometheus.CounterVec
 	backendSeconds   *prometheus.HistogramVec
@@ -48,12 +49,13 @@ func NewMetrics(version string) *Metrics {
 		requests:         counters("requests_total", "S3 requests answered.", "operation", "status"),
 		requestSeconds:   histograms("request_duration_seconds", "Time from the arrival of an S3 request to the end of its answer.", seconds, "operation"),
 		requestBytes:     counters("request_bytes_total", "Body bytes of S3 requests (in) and answers (out).", "operation", "direction"),
+		requestsShed:     counters("requests_shed_total", "S3 requests told to come later because too many were under way, by what there was no room for.", "lane"),
 		inFlight:         prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "requests_in_flight", Help: "S3 requests being served."}),
 		backend:          counters("backend_operations_total", "Calls to storage drivers, by outcome: ok or the kind of error.", "provider", "operation", "outcome"),
 		backendSeconds:   histograms("backend_operation_duration_seconds", "Time that calls to storage drivers took.", seconds, "provider", "operation"),
 		backendBytes:     counters("backend_bytes_total", "Bytes read from (in) and written to (out) storage.", "provider", "direction"),
 		backendRetries:   counters("backend_retries_total", "Calls to storage drivers that were repeated.", "provider", "operation"),
-		integrity:        counters("integrity_failures_total", "Stored bytes that failed verification. Anything above zero needs a look.", "vault", "what"),
+		integrity:        counters("integrity_failures_total", "Integrity alarms: stored bytes that did not verify when they were read. Anything above zero needs a look.", "vault"),
 		vaultOpen:        gauges("vault_open", "1 while a vault's keys are in memory.", "vault"),
 		vaultGeneration:  gauges("vault_file_generation", "Number of the vault file in use.", "vault"),
 		foreignObjects:   counters("foreign_objects_total", "Files met in a vault that are not objects of this format.", "vault"),
@@ -63,7 +65,7 @@ func NewMetrics(version string) *Metrics {
 		Namespace: namespace, Name: "build_info", Help: "Always 1; the label holds the version.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.requests, m.requestSeconds, m.requestBytes, m.inFlight, m.backend, m.backendSeconds, m.backendBytes, m.backendRetries,
+	m.registry.MustRegister(m.requests, m.requestSeconds, m.requestBytes, m.requestsShed, m.inFlight, m.backend, m.backendSeconds, m.backendBytes, m.backendRetries,
 		m.integrity, m.vaultOpen, m.vaultGeneration, m.foreignObjects, m.listCacheResults, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -95,6 +97,13 @@ func (m *Metrics) RequestBegan() (ended func()) {
 	return m.inFlight.Dec
 }
 
+// RequestShed counts a request that was told to come later. Lane is a fixed word. A nil Metrics counts nothing.
+func (m *Metrics) RequestShed(lane string) {
+	if m != nil {
+		m.requestsShed.WithLabelValues(lane).Inc()
+	}
+}
+
 func (m *Metrics) request(operation string, status int, took time.Duration, in, out int64) {
 	if operation == "" {
 		operation = "none"
@@ -123,21 +132,26 @@ func (m *Metrics) BackendRetry(provider, operation string) {
 	m.backendRetries.WithLabelValues(provider, operation).Inc()
 }
 
-// IntegrityFailure raises the alarm that stored bytes failed verification. What is a fixed word such as tail, frame or vault_file.
-func (m *Metrics) IntegrityFailure(vault, what string) {
-	m.integrity.WithLabelValues(vault, what).Inc()
+// IntegrityFailure counts an integrity alarm. A nil Metrics counts nothing.
+func (m *Metrics) IntegrityFailure(vault string) {
+	if m != nil {
+		m.integrity.WithLabelValues(vault).Inc()
+	}
 }
 
-// ForeignObject counts a file in a vault that is not ours.
-func (m *Metrics) ForeignObject(vault string) { m.foreignObjects.WithLabelValues(vault).Inc() }
-
-// ListCache counts a lookup of an ETag for a list.
-func (m *Metrics) ListCache(vault string, hit bool) {
-	result := "miss"
-	if hit {
-		result = "hit"
+// ForeignObjects counts files met in a vault that are not ours. A nil Metrics counts nothing.
+func (m *Metrics) ForeignObjects(vault string, n int) {
+	if m != nil {
+		m.foreignObjects.WithLabelValues(vault).Add(float64(n))
 	}
-	m.listCacheResults.WithLabelValues(vault, result).Inc()
+}
+
+// ListCache counts lookups of ETags for a list. A nil Metrics counts nothing.
+func (m *Metrics) ListCache(vault string, hits, misses int) {
+	if m != nil {
+		m.listCacheResults.WithLabelValues(vault, "hit").Add(float64(hits))
+		m.listCacheResults.WithLabelValues(vault, "miss").Add(float64(misses))
+	}
 }
 
 // VaultOpened says that a vault's keys are in memory, and from which vault file.

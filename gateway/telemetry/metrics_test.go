@@ -60,10 +60,10 @@ func TestMetricsCount(t *testing.T) {
 	metrics.BackendBytes("nas", telemetry.Out, 7)
 	metrics.BackendBytes("nas", telemetry.Out, -7)
 	metrics.BackendRetry("nas", "Put")
-	metrics.IntegrityFailure("home", "tail")
-	metrics.ForeignObject("home")
-	metrics.ListCache("home", true)
-	metrics.ListCache("home", false)
+	metrics.IntegrityFailure("home")
+	metrics.ForeignObjects("home", 2)
+	metrics.ListCache("home", 5, 3)
+	metrics.RequestShed("streams")
 	metrics.VaultOpened("home", 7)
 	metrics.VaultOpened("work", 2)
 	metrics.VaultLocked("work")
@@ -82,10 +82,11 @@ func TestMetricsCount(t *testing.T) {
 		{"sallyport_backend_operation_duration_seconds", "operation=Put,provider=nas", 2},
 		{"sallyport_backend_bytes_total", "direction=out,provider=nas", 7},
 		{"sallyport_backend_retries_total", "operation=Put,provider=nas", 1},
-		{"sallyport_integrity_failures_total", "vault=home,what=tail", 1},
-		{"sallyport_foreign_objects_total", "vault=home", 1},
-		{"sallyport_etag_cache_total", "result=hit,vault=home", 1},
-		{"sallyport_etag_cache_total", "result=miss,vault=home", 1},
+		{"sallyport_integrity_failures_total", "vault=home", 1},
+		{"sallyport_foreign_objects_total", "vault=home", 2},
+		{"sallyport_etag_cache_total", "result=hit,vault=home", 5},
+		{"sallyport_etag_cache_total", "result=miss,vault=home", 3},
+		{"sallyport_requests_shed_total", "lane=streams", 1},
 		{"sallyport_vault_open", "vault=home", 1},
 		{"sallyport_vault_open", "vault=work", 0},
 		{"sallyport_vault_file_generation", "vault=home", 7},
