@@ -48,6 +48,7 @@ type TLS struct {
 type Admin struct {
 	Address        string `yaml:"address" doc:"Host and port, as in 127.0.0.1:9711. Empty: no such listener."`
 	AllowPlainHTTP bool   `yaml:"allow_plain_http" doc:"Serve on an address that others can reach. This listener has neither TLS nor a login."`
+	Pprof          bool   `yaml:"pprof" doc:"Serve Go's profiles below /debug/pprof/, for go tool pprof. Only on a loopback address."`
 }
 
 // Vault is one root at one provider with its own keys.

@@ -170,6 +170,7 @@ func TestSingleMistakes(t *testing.T) {
 		{"10.0.0.0/8", "10.0.0.1", []string{"3 listen.trusted_proxies[0]"}},
 		{"127.0.0.1:9711", "0.0.0.0:9711", []string{"4 admin.address"}},
 		{"127.0.0.1:9711", "localhost.example.test:9711", []string{"4 admin.address"}},
+		{`admin: {address: "127.0.0.1:9711"}`, `admin: {address: "0.0.0.0:9711", allow_plain_http: true, pprof: true}`, []string{"4 admin.pprof"}},
 		{"state_dir: state", "state_dir: ''", []string{"5 state_dir"}},
 		{"state_dir: state\n", "", []string{"0 state_dir"}},
 		{"type: local, ", "", []string{"7 providers.nas.type"}},

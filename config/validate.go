@@ -71,6 +71,9 @@ func (c *Config) surfaceProblems() Problems {
 		if c.Admin.Address == c.Listen.Address && !strings.HasSuffix(c.Admin.Address, ":0") {
 			r.add("admin.address", "is the same as listen.address; the two need ports of their own")
 		}
+		if host, _, err := net.SplitHostPort(c.Admin.Address); c.Admin.Pprof && err == nil && !isLoopback(host) {
+			r.add("admin.pprof", "profiles are served on a loopback address only; listen on 127.0.0.1 and reach it through ssh")
+		}
 	}
 	if c.Limits.Drain < 0 || c.Limits.Drain > maxDrain {
 		r.add("limits.drain", "want a duration between 0s and %s", "24h")

@@ -33,6 +33,7 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	Socket         *Socket
 	Admin          *Socket // nil = none
+	Pprof          bool    // profiles on the admin listener
 	StateDir       string
 	Sweepers       []Sweeper     // what the drivers leave behind is swept with the uploads
 	Drain          time.Duration // how long a stop waits for requests under way; 0 = DefaultDrain
@@ -74,7 +75,7 @@ func New(opts *Options) *Server {
 	})
 	s := &Server{objects: service, cache: etags, opts: opts, s3: newHTTPServer(handler, opts.Log)}
 	if opts.Admin != nil {
-		s.admin = newHTTPServer(admin.New(&admin.Options{Ready: s.ready.Load, Metrics: opts.Metrics}), opts.Log)
+		s.admin = newHTTPServer(admin.New(&admin.Options{Ready: s.ready.Load, Metrics: opts.Metrics, Pprof: opts.Pprof}), opts.Log)
 	}
 	return s
 }

@@ -5,6 +5,7 @@ package admin
 
 import (
 	"net/http"
+	"net/http/pprof"
 
 	"github.com/go-chi/chi/v5"
 
@@ -15,10 +16,11 @@ import (
 type Options struct {
 	Ready   func() bool
 	Metrics *telemetry.Metrics // nil = no /metrics
+	Pprof   bool               // Go's profiles below /debug/pprof/
 }
 
 // New returns the handler: GET /healthz answers 200 while the process serves, GET /readyz 200 or, before start and while draining, 503,
-// GET /metrics in Prometheus' format.
+// GET /metrics in Prometheus' format. Profiles are served only on request; they name functions, not data.
 func New(opts *Options) http.Handler {
 	r := chi.NewRouter()
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") })
@@ -31,6 +33,13 @@ func New(opts *Options) http.Handler {
 	})
 	if opts.Metrics != nil {
 		r.Method(http.MethodGet, "/metrics", opts.Metrics.Handler())
+	}
+	if opts.Pprof {
+		r.Get("/debug/pprof/profile", pprof.Profile)
+		r.Get("/debug/pprof/trace", pprof.Trace)
+		for _, name := range []string{"allocs", "block", "goroutine", "heap", "mutex", "threadcreate"} {
+			r.Method(http.MethodGet, "/debug/pprof/"+name, pprof.Handler(name))
+		}
 	}
 	return r
 }

@@ -38,6 +38,13 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("GET %s (ready %v) = %d, want %d", c.path, c.ready, w.Code, c.status)
 		}
 	}
+	h = New(&Options{Ready: ready.Load, Pprof: true})
+	for path, status := range map[string]int{"/debug/pprof/heap": 200, "/debug/pprof/goroutine": 200, "/debug/pprof/cmdline": 404, "/debug/pprof/": 404, "/metrics": 404} {
+		if w := get(path); w.Code != status {
+			t.Errorf("GET %s with profiles = %d, want %d", path, w.Code, status)
+		}
+	}
+	h = New(&Options{Ready: ready.Load, Metrics: telemetry.NewMetrics("test")})
 	if body := get("/metrics").Body.String(); !strings.Contains(body, "sallyport_") {
 		t.Errorf("metrics show nothing of ours:\n%.300s", body)
 	}
