@@ -16,6 +16,7 @@ type body struct {
 	first   []byte // verified before Get returned
 	plain   *object.Reader
 	source  io.Closer
+	lent    lentBuffers
 	err     error
 }
 
@@ -30,7 +31,8 @@ func (s *Service) openBody(ctx context.Context, r *storedRevision, layout *objec
 	if err != nil {
 		return nil, err
 	}
-	b := &body{service: s, at: r.place, source: source}
+	b := &body{service: s, at: r.place, source: source, lent: r.lent}
+	r.lent = nil
 	if whole {
 		b.plain = object.NewReader(layout, r.secret, source)
 	} else {
@@ -40,7 +42,7 @@ func (s *Service) openBody(ctx context.Context, r *storedRevision, layout *objec
 	if fileOff >= r.info.Size-int64(len(r.end)) {
 		size = length // all of it is in memory, so all of it can be verified before the first byte goes out
 	}
-	b.first = make([]byte, max(size, 1))
+	b.first = s.buffers.lend(&b.lent, max(size, 1))
 	n, err := io.ReadFull(b.plain, b.first)
 	b.first = b.first[:n]
 	switch {
@@ -81,9 +83,10 @@ func (b *body) failure(err error) error {
 	return changed(err)
 }
 
-// Close releases the source. Reads after it fail.
+// Close releases the source and the buffers. Reads after it fail.
 func (b *body) Close() error {
 	b.first = nil
+	b.service.buffers.takeBack(&b.lent)
 	if b.err == nil {
 		b.err = errBodyClosed
 	}

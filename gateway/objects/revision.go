@@ -51,6 +51,7 @@ type storedRevision struct {
 	etag   string
 	end    []byte // the file's last bytes, the tail among them; all of the file if it is small
 	begun  *begunRead
+	lent   lentBuffers // of which end may be one
 }
 
 // openRevision reads the last bytes of an object, at least a tail's length of them, or begins to read all of it with fromStart, and opens
@@ -59,7 +60,7 @@ func (s *Service) openRevision(ctx context.Context, at *place, customer *Custome
 	r := &storedRevision{place: at}
 	var err error
 	if last == fromStart {
-		err = r.begin(ctx)
+		err = s.begin(ctx, r)
 	} else {
 		r.end, r.info, err = readEnd(ctx, at, last, "")
 	}
@@ -79,15 +80,15 @@ func (s *Service) openRevision(ctx context.Context, at *place, customer *Custome
 
 // begin reads an object that is wanted whole from its first byte on. A small one is then in memory; of a larger one the tail is asked for
 // while the backend is sending the beginning already.
-func (r *storedRevision) begin(ctx context.Context) error {
+func (s *Service) begin(ctx context.Context, r *storedRevision) error {
 	body, info, err := r.store().Get(ctx, r.backendKey, &providers.GetOptions{})
 	if err != nil {
 		return err
 	}
 	r.info = info
 	if info.Size <= smallFile {
-		r.end, err = readWhole(body, info.Size)
-		return err
+		r.end = s.buffers.lend(&r.lent, info.Size)
+		return readWhole(body, r.end)
 	}
 	if r.end, _, err = readEnd(ctx, r.place, lastRead, info.ETag); err != nil {
 		return errors.Join(err, body.Close())
@@ -121,21 +122,20 @@ func readEnd(ctx context.Context, at *place, last int64, ifMatch string) ([]byte
 	if err != nil {
 		return nil, nil, err
 	}
-	end, err := readWhole(body, min(last, info.Size))
-	return end, info, err
+	end := make([]byte, min(last, info.Size))
+	return end, info, readWhole(body, end)
 }
 
-// readWhole takes size bytes into memory and closes the source.
-func readWhole(body io.ReadCloser, size int64) ([]byte, error) {
-	end := make([]byte, size)
+// readWhole fills end and closes the source.
+func readWhole(body io.ReadCloser, end []byte) error {
 	_, err := io.ReadFull(body, end)
 	if closeErr := body.Close(); err == nil {
 		err = closeErr
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read tail: %w", changed(err))
+		return fmt.Errorf("read tail: %w", changed(err))
 	}
-	return end, nil
+	return nil
 }
 
 // openTail checks and opens the tail at the end of r.end, and that the object belongs to this vault and under this name.

@@ -34,6 +34,7 @@ type Service struct {
 	metrics *telemetry.Metrics
 	log     *slog.Logger
 	gate    *gate
+	buffers *bufferPool
 
 	uploads    *uploadMemory
 	completing *keyLocks
@@ -44,6 +45,7 @@ type Service struct {
 func New(opts *Options) *Service {
 	s := &Service{
 		vaults: opts.Vaults, cache: opts.Cache, now: opts.Now, metrics: opts.Metrics, log: opts.Log, gate: newGate(),
+		buffers: newBufferPool(),
 		uploads: newUploadMemory(), completing: newKeyLocks(), tails: make(chan struct{}, tailReads),
 	}
 	if s.now == nil {
