@@ -36,7 +36,7 @@ var layers = []layer{
 	{[]string{"sallyport/gateway/listing", "sallyport/gateway/multipart", "sallyport/gateway/cache"}, "logic without I/O of its own"},
 	{[]string{"sallyport/gateway/checksum"}, "digests know nothing of us"},
 	{[]string{"sallyport/providers"}, "the portable store knows no encryption"},
-	{[]string{"sallyport/providers/local", "sallyport/providers/mem", "sallyport/providers/faulty", "sallyport/providers/drivertest"}, "drivers know only the contract"},
+	{[]string{"sallyport/providers/local", "sallyport/providers/mem", "sallyport/providers/faulty", "sallyport/providers/drivertest", "sallyport/providers/probe"}, "drivers, and what tries them, know only the contract"},
 	{[]string{"sallyport/providers/driver"}, "the contract knows no driver"},
 	{[]string{"sallyport/crypto/object", "sallyport/crypto/vault"}, "formats stand on the sealing primitive"},
 	{[]string{"sallyport/crypto/format"}, "byte layouts"},
@@ -77,6 +77,7 @@ var excepted = map[string]string{
 	"sallyport/providers/mem -> sallyport/providers/driver":        "the contract",
 	"sallyport/providers/faulty -> sallyport/providers/driver":     "the contract",
 	"sallyport/providers/drivertest -> sallyport/providers/driver": "the contract",
+	"sallyport/providers/probe -> sallyport/providers/driver":      "the contract",
 }
 
 type listedPackage struct {
