@@ -41,7 +41,7 @@ type ChunkReader struct {
 	opener *Opener
 	src    io.Reader
 	memory Memory // src, if it is one; in is then never made
-	left   int64 // ciphertext bytes still to be read from src, or unknownLength
+	left   int64  // ciphertext bytes still to be read from src, or unknownLength
 	in     []byte
 	r, w   int
 	out    []byte // one opened chunk, for callers whose buffers are smaller; made on first need

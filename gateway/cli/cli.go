@@ -30,6 +30,7 @@ func (e usageError) Error() string { return string(e) }
 type commands struct {
 	Quickstart quickstartCommand `cmd:"" help:"Make a vault in a folder if there is none, and serve it on this machine."`
 	Serve      serveCommand      `cmd:"" help:"Serve the vaults of a configuration file."`
+	Doctor     doctorCommand     `cmd:"" help:"Try everything a configuration relies on: files, clock, TLS, ports, storage, vaults."`
 	Vault      struct {
 		Create vaultCreateCommand `cmd:"" help:"Make a new vault in an empty root and show its 64-digit key once."`
 		Status vaultStatusCommand `cmd:"" help:"Show what is known of a vault; with its key or password, also its buckets."`

@@ -74,8 +74,10 @@ func Run(ctx context.Context, d driver.Driver) (found []Finding, err error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 		defer cancel()
 		if leftover := p.clean(ctx); leftover != nil && err == nil {
-			found = append(found, Finding{Question: "delete", Verdict: Failed, Seen: leftover.Error(),
-				Means: "what was written for the probe is still there below .sallyport/probe/ or sallyport-probe-…/; backups could not be pruned"})
+			found = append(found, Finding{
+				Question: "delete", Verdict: Failed, Seen: leftover.Error(),
+				Means: "what was written for the probe is still there below .sallyport/probe/ or sallyport-probe-…/; backups could not be pruned",
+			})
 		}
 	}()
 	for _, q := range p.questions() {
@@ -117,6 +119,7 @@ func unreachable(err error) bool {
 func (p *prober) questions() []question {
 	return []question{
 		{"write and read back", "nothing can be kept there", true, p.readAfterWrite},
+		{"its clock agrees with this machine's", "clients see wrong times of last change, and services refuse requests that are 15 minutes off; set the clock that is wrong", true, p.clock},
 		{"an overwrite is seen at once", "clients would read old backups", true, p.overwrite},
 		{"read the end of an object", "no object could be opened", true, p.suffix},
 		{"list after write and after delete", "two gateways, or a client that lists what it has just stored, can miss objects for a while", p.caps.StrongList, p.listAfterWrite},

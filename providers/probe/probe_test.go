@@ -152,7 +152,9 @@ func TestFaultsAreFound(t *testing.T) {
 			o.Length, o.Suffix = opts.Length+opts.Suffix, 0
 			return l.Driver.Get(ctx, key, &o)
 		}}, []string{"read the end of an object"}},
-		"has one ETag": {liar{hea: func(i *driver.Info) { i.ETag = "e" }}, []string{"an overwrite is seen at once"}},
+		"has an old clock": {liar{hea: func(i *driver.Info) { i.ModTime = i.ModTime.Add(-time.Hour) }}, []string{"its clock agrees with this machine's"}},
+		"has a fast clock": {liar{hea: func(i *driver.Info) { i.ModTime = i.ModTime.Add(time.Hour) }}, []string{"its clock agrees with this machine's"}},
+		"has one ETag":     {liar{hea: func(i *driver.Info) { i.ETag = "e" }}, []string{"an overwrite is seen at once"}},
 		"lists late": {liar{lst: func(l *liar, ctx context.Context, opts *driver.ListOptions) (*driver.Page, error) {
 			if strings.HasSuffix(opts.Prefix, "/listed") {
 				return &driver.Page{}, nil
@@ -212,7 +214,7 @@ func TestWhatCannotBeAsked(t *testing.T) {
 		return l.Driver.Put(ctx, key, body, size, opts)
 	}}
 	found, err := Run(t.Context(), denied)
-	if err == nil || driver.KindOf(err) != driver.Denied || len(found) != 3 {
+	if err == nil || driver.KindOf(err) != driver.Denied || len(found) != 4 {
 		t.Errorf("%d findings, %v", len(found), err)
 	}
 	mustBeEmpty(t, backend)

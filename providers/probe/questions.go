@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"sallyport/providers/driver"
 )
@@ -54,6 +55,29 @@ func (p *prober) readAfterWrite(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return p.holds(ctx, "object", "first")
+}
+
+// maxSkew is well below the 15 minutes at which S3 services refuse requests, and above what a write may take.
+const maxSkew = 2 * time.Minute
+
+// clock compares the backend's time of a write with ours. The bounds are those of the write, so that a slow one is no skew.
+func (p *prober) clock(ctx context.Context) (string, error) {
+	before := time.Now()
+	if _, err := p.put(ctx, "clock", "x", &driver.PutOptions{}); err != nil {
+		return "", err
+	}
+	after := time.Now()
+	info, err := p.driver.Head(ctx, p.folder+"clock")
+	if err != nil {
+		return "", err
+	}
+	if early := before.Sub(info.ModTime); early > maxSkew {
+		return fmt.Sprintf("its clock is about %s behind this machine's", early.Round(time.Second)), nil
+	}
+	if late := info.ModTime.Sub(after); late > maxSkew {
+		return fmt.Sprintf("its clock is about %s ahead of this machine's", late.Round(time.Second)), nil
+	}
+	return "", nil
 }
 
 func (p *prober) overwrite(ctx context.Context) (string, error) {
