@@ -36,6 +36,7 @@ type Options struct {
 	Pprof          bool    // profiles on the admin listener
 	StateDir       string
 	Sweepers       []Sweeper     // what the drivers leave behind is swept with the uploads
+	Health         []HealthCheck // what /readyz tells besides
 	Drain          time.Duration // how long a stop waits for requests under way; 0 = DefaultDrain
 	Metrics        *telemetry.Metrics
 	Log            *slog.Logger
@@ -44,6 +45,12 @@ type Options struct {
 // Sweeper removes what interrupted work left behind and returns how much that was. It may run beside everything else.
 type Sweeper interface {
 	Sweep(ctx context.Context) (removed int, err error)
+}
+
+// HealthCheck tells whether a provider is well. It must not wait for the backend.
+type HealthCheck struct {
+	Provider string
+	Check    func() error
 }
 
 // DefaultDrain is how long a stop waits for requests under way. Uploads are long, and a client whose upload is cut sends all of it again.
@@ -62,8 +69,13 @@ type Server struct {
 	s3      *http.Server
 	admin   *http.Server
 	opts    *Options
-	ready   atomic.Bool
+	state   atomic.Pointer[error] // why it is not ready; nil = it is
 }
+
+var (
+	errStarting = errors.New("starting")
+	errDraining = errors.New("draining: it stops when the requests under way are done")
+)
 
 // New composes a server. Nothing runs until Run.
 func New(opts *Options) *Server {
@@ -74,10 +86,30 @@ func New(opts *Options) *Server {
 		Metrics: opts.Metrics, Log: opts.Log,
 	})
 	s := &Server{objects: service, cache: etags, opts: opts, s3: newHTTPServer(handler, opts.Log)}
+	s.state.Store(&errStarting)
 	if opts.Admin != nil {
-		s.admin = newHTTPServer(admin.New(&admin.Options{Ready: s.ready.Load, Metrics: opts.Metrics, Pprof: opts.Pprof}), opts.Log)
+		s.admin = newHTTPServer(admin.New(&admin.Options{Ready: s.ready, Notes: s.notes, Metrics: opts.Metrics, Pprof: opts.Pprof}), opts.Log)
 	}
 	return s
+}
+
+// ready returns nil, or why no requests should be sent here.
+func (s *Server) ready() error {
+	if why := s.state.Load(); why != nil {
+		return *why
+	}
+	return nil
+}
+
+// notes tells which providers are not well. A degraded one makes nobody send requests elsewhere: it still reads, and the next write tries it again.
+func (s *Server) notes() []string {
+	var all []string
+	for _, h := range s.opts.Health {
+		if err := h.Check(); err != nil {
+			all = append(all, "provider "+h.Provider+": degraded: "+err.Error())
+		}
+	}
+	return all
 }
 
 // Run serves until ctx ends, then drains. It returns nil after a clean drain.
@@ -85,7 +117,7 @@ func (s *Server) Run(ctx context.Context) error {
 	background, stopBackground := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	work.Go(func() { s.maintain(background) })
-	s.ready.Store(true) // the sockets listen already
+	s.state.Store(nil) // the sockets listen already
 	failed := make(chan error, 2)
 	work.Go(func() { failed <- serve(s.s3, s.opts.Socket) })
 	if s.admin != nil {
@@ -96,7 +128,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	s.ready.Store(false)
+	s.state.Store(&errDraining)
 	stopBackground()
 	err = errors.Join(err, s.drain(context.WithoutCancel(ctx)))
 	work.Wait()

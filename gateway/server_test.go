@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -50,12 +51,16 @@ func get(t *testing.T, url string) (int, string) {
 
 func TestRunAndStop(t *testing.T) {
 	s, s3, admin := newServer(t)
+	if err := s.ready(); !errors.Is(err, errStarting) {
+		t.Errorf("before the start: %v", err)
+	}
+	s.opts.Health = []HealthCheck{{"sound", func() error { return nil }}, {"nas", func() error { return errors.New("sync failed") }}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	// The socket listens already, so the first request waits for the server and none needs to be repeated.
-	if status, body := get(t, admin.URL()+"/readyz"); status != 200 {
-		t.Errorf("ready: %d %s", status, body)
+	if status, body := get(t, admin.URL()+"/readyz"); status != 200 || body != "ready\nprovider nas: degraded: sync failed\n" {
+		t.Errorf("ready: %d %q", status, body)
 	}
 	if status, body := get(t, s3.URL()+"/"); status != 403 || !strings.Contains(body, "<Code>AccessDenied</Code>") {
 		t.Errorf("anonymous request: %d %s", status, body)
@@ -71,6 +76,9 @@ func TestRunAndStop(t *testing.T) {
 		}
 	case <-time.After(20 * time.Second):
 		t.Fatal("the server does not stop")
+	}
+	if err := s.ready(); !errors.Is(err, errDraining) {
+		t.Errorf("after the stop: %v", err)
 	}
 	if status, _ := get(t, s3.URL()+"/"); status != 0 {
 		t.Error("the port still answers")

@@ -14,22 +14,29 @@ import (
 
 // Options are what the admin surface shows. Ready is required.
 type Options struct {
-	Ready   func() bool
+	Ready   func() error       // nil, or why no requests should be sent here
+	Notes   func() []string    // what an operator should know of a gateway that is ready, in sentences; nil = nothing
 	Metrics *telemetry.Metrics // nil = no /metrics
 	Pprof   bool               // Go's profiles below /debug/pprof/
 }
 
-// New returns the handler: GET /healthz answers 200 while the process serves, GET /readyz 200 or, before start and while draining, 503,
+// New returns the handler: GET /healthz answers 200 while the process serves, GET /readyz 200 or, before start and while draining, 503 with the reason,
 // GET /metrics in Prometheus' format. Profiles are served only on request; they name functions, not data.
 func New(opts *Options) http.Handler {
 	r := chi.NewRouter()
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") })
 	r.Get("/readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if opts.Ready() {
-			answer(w, http.StatusOK, "ready\n")
-		} else {
-			answer(w, http.StatusServiceUnavailable, "not ready\n")
+		if err := opts.Ready(); err != nil {
+			answer(w, http.StatusServiceUnavailable, "not ready: "+err.Error()+"\n")
+			return
 		}
+		text := "ready\n"
+		if opts.Notes != nil {
+			for _, note := range opts.Notes() {
+				text += note + "\n"
+			}
+		}
+		answer(w, http.StatusOK, text)
 	})
 	if opts.Metrics != nil {
 		r.Method(http.MethodGet, "/metrics", opts.Metrics.Handler())

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,7 +13,13 @@ import (
 
 func TestRoutes(t *testing.T) {
 	var ready atomic.Bool
-	h := New(&Options{Ready: ready.Load, Metrics: telemetry.NewMetrics("test")})
+	isReady := func() error {
+		if ready.Load() {
+			return nil
+		}
+		return errors.New("draining")
+	}
+	h := New(&Options{Ready: isReady, Metrics: telemetry.NewMetrics("test")})
 	get := func(path string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
@@ -38,15 +45,23 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("GET %s (ready %v) = %d, want %d", c.path, c.ready, w.Code, c.status)
 		}
 	}
-	h = New(&Options{Ready: ready.Load, Pprof: true})
+	h = New(&Options{Ready: isReady, Pprof: true})
 	for path, status := range map[string]int{"/debug/pprof/heap": 200, "/debug/pprof/goroutine": 200, "/debug/pprof/cmdline": 404, "/debug/pprof/": 404, "/metrics": 404} {
 		if w := get(path); w.Code != status {
 			t.Errorf("GET %s with profiles = %d, want %d", path, w.Code, status)
 		}
 	}
-	h = New(&Options{Ready: ready.Load, Metrics: telemetry.NewMetrics("test")})
+	h = New(&Options{Ready: isReady, Metrics: telemetry.NewMetrics("test")})
 	if body := get("/metrics").Body.String(); !strings.Contains(body, "sallyport_") {
 		t.Errorf("metrics show nothing of ours:\n%.300s", body)
+	}
+	h = New(&Options{Ready: isReady, Notes: func() []string { return []string{"provider nas: degraded"} }})
+	if body := get("/readyz").Body.String(); body != "ready\nprovider nas: degraded\n" {
+		t.Errorf("/readyz says %q", body)
+	}
+	ready.Store(false)
+	if body := get("/readyz").Body.String(); body != "not ready: draining\n" {
+		t.Errorf("/readyz says %q", body)
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/healthz", nil))

@@ -169,10 +169,9 @@ func (d *doctor) vault(ctx context.Context, c *config.Vault) {
 
 // open opens a provider, without its lock if another process has it.
 func (d *doctor) open(ctx context.Context, p config.Provider) (backend driver.Driver, readOnly bool, err error) {
-	var sweepers []gateway.Sweeper
-	backend, err = registry(false, &sweepers, d.log).Open(ctx, p.Type, p.Decode)
+	backend, err = registry(false, d.log).Open(ctx, p.Type, p.Decode)
 	if err != nil && driver.KindOf(err) == driver.Conflict {
-		backend, err = registry(true, &sweepers, d.log).Open(ctx, p.Type, p.Decode)
+		backend, err = registry(true, d.log).Open(ctx, p.Type, p.Decode)
 		return backend, true, err
 	}
 	return backend, false, err

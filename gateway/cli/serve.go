@@ -58,7 +58,7 @@ func (c *serveCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 	}
 	server := gateway.New(&gateway.Options{
 		Vaults: all, Credentials: credentials, Region: cfg.Region, Domains: cfg.Domains, TrustedProxies: proxies, Socket: sockets.s3,
-		Admin: sockets.admin, Pprof: cfg.Admin.Pprof, StateDir: cfg.StateDir, Sweepers: opened.sweepers, Drain: cfg.Limits.Drain, Metrics: metrics, Log: log,
+		Admin: sockets.admin, Pprof: cfg.Admin.Pprof, StateDir: cfg.StateDir, Sweepers: opened.sweepers, Health: opened.health, Drain: cfg.Limits.Drain, Metrics: metrics, Log: log,
 	})
 	log.Info("serving S3", telemetry.Address(sockets.s3.URL()))
 	stdio.printf("serving %s\n", sockets.s3.URL())

@@ -19,21 +19,15 @@ import (
 	"sallyport/providers/local"
 )
 
-// registry is every storage type this program knows. With readOnly they take no locks, so that a command works beside a running gateway. What
-// needs sweeping is added to sweepers.
-func registry(readOnly bool, sweepers *[]gateway.Sweeper, log *slog.Logger) providers.Registry {
+// registry is every storage type this program knows. With readOnly they take no locks, so that a command works beside a running gateway.
+func registry(readOnly bool, log *slog.Logger) providers.Registry {
 	return providers.Registry{
 		"local": func(ctx context.Context, decode func(config any) error) (driver.Driver, error) {
 			c, err := local.DecodeConfig(decode)
 			if err != nil {
 				return nil, err
 			}
-			folder, err := local.Open(ctx, c, &local.Options{Logger: log, ReadOnly: readOnly})
-			if err != nil {
-				return nil, err
-			}
-			*sweepers = append(*sweepers, folder)
-			return folder, nil
+			return local.Open(ctx, c, &local.Options{Logger: log, ReadOnly: readOnly})
 		},
 	}
 }
@@ -48,10 +42,11 @@ func providerTypes() config.ProviderTypes {
 	}
 }
 
-// stores are the opened providers of a configuration by name, and what in them needs sweeping.
+// stores are the opened providers of a configuration by name, and what in them needs looking after.
 type stores struct {
 	byName   map[string]*providers.Store
 	sweepers []gateway.Sweeper
+	health   []gateway.HealthCheck
 }
 
 func (s *stores) close() error {
@@ -65,12 +60,16 @@ func (s *stores) close() error {
 // openStores opens the named providers; none left open after an error.
 func openStores(ctx context.Context, cfg *config.Config, readOnly bool, metrics *telemetry.Metrics, log *slog.Logger, vaultsOf ...config.Vault) (opened *stores, err error) {
 	opened = &stores{byName: map[string]*providers.Store{}}
-	known := registry(readOnly, &opened.sweepers, log)
+	known := registry(readOnly, log)
 	for _, v := range vaultsOf {
 		p := cfg.Providers[v.Provider]
 		d, err := known.Open(ctx, p.Type, p.Decode)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("provider %q: %w", v.Provider, err), opened.close())
+		}
+		if folder, ok := d.(*local.Folder); ok {
+			opened.sweepers = append(opened.sweepers, folder)
+			opened.health = append(opened.health, gateway.HealthCheck{Provider: v.Provider, Check: folder.Health})
 		}
 		opened.byName[v.Provider] = providers.Open(v.Provider, d, &providers.StoreOptions{
 			Sink: gateway.StoreMetrics{Metrics: metrics}, Logger: log, SingleGateway: v.SingleGateway,
