@@ -118,15 +118,15 @@ const (
 	fromStart = 0
 )
 
-// firstRead says how many bytes of a file's end are read first. A range may lie anywhere and a condition may make a body needless, so
-// that only a plain read begins with the first byte.
+// firstRead says how many bytes of a file's end are read first. Ranges are mostly those of large objects; a condition may make a body
+// needless; so that only a plain read begins with the first byte.
 func (in *GetInput) firstRead(why purpose) int64 {
 	switch {
 	case why == withoutBody && in.PartNumber == 0:
 		return object.TailSize
-	case why == withoutBody:
+	case why == withoutBody, in.Range != nil, in.PartNumber > 0:
 		return lastRead
-	case in.Range != nil || in.PartNumber > 0 || in.Conditions.any():
+	case in.Conditions.any():
 		return smallFile
 	}
 	return fromStart
