@@ -153,6 +153,10 @@ func (c *vaultStatusCommand) Run(ctx context.Context, stdio *Stdio) (err error) 
 		return err
 	}
 	for _, b := range buckets {
+		if b.Damaged {
+			stdio.printf("bucket      %s, whose record does not verify: put back an intact copy of its file below .sallyport/buckets/\n", b.Name)
+			continue
+		}
 		stdio.printf("bucket      %s, made %s\n", b.Name, b.Created.UTC().Format("2006-01-02 15:04:05 MST"))
 	}
 	return nil

@@ -3,8 +3,6 @@ package objects
 import (
 	"context"
 	"errors"
-	"net/netip"
-	"strings"
 	"time"
 
 	"sallyport/gateway/vaults"
@@ -23,7 +21,7 @@ func (s *Service) CreateBucket(ctx context.Context, name string) error {
 		return fail(name, "", refuse(InvalidBucketName, "a bucket name has 3 to 63 of a-z, 0-9, dot and hyphen, and is no IP address"))
 	}
 	if err := s.vaults.CreateBucket(ctx, name); err != nil {
-		return fail(name, "", err)
+		return fail(name, "", s.checkRecord(name, err))
 	}
 	return nil
 }
@@ -42,7 +40,21 @@ func (s *Service) bucket(ctx context.Context, name string) (*vaults.Bucket, erro
 	if !ValidBucketName(name) {
 		return nil, vaults.ErrNoSuchBucket
 	}
-	return s.vaults.Bucket(ctx, name)
+	b, err := s.vaults.Bucket(ctx, name)
+	return b, s.checkRecord(name, err)
+}
+
+// checkRecord raises the alarm for a bucket record that does not verify.
+func (s *Service) checkRecord(name string, err error) error {
+	if !errors.Is(err, vaults.ErrBucketRecord) {
+		return err
+	}
+	vault := ""
+	if v, ownerErr := s.vaults.Owner(name); ownerErr == nil {
+		vault = v.Name()
+	}
+	s.alarm(vault, name, "", err.Error())
+	return err
 }
 
 // DeleteBucket removes an empty bucket and aborts its open uploads. While a write into it is under way at this gateway it answers Conflict.
@@ -117,7 +129,8 @@ func abortUploads(ctx context.Context, b *vaults.Bucket) error {
 	}
 }
 
-// ListBuckets returns the buckets for which allowed answers true, by name.
+// ListBuckets returns the buckets for which allowed answers true, by name. One whose record does not verify is among them, with the time of
+// the record's file: it is there, and whoever looks for it must not be told that it is not.
 func (s *Service) ListBuckets(ctx context.Context, allowed func(bucket string) bool) ([]BucketInfo, error) {
 	all, err := s.vaults.Buckets(ctx)
 	if err != nil {
@@ -125,35 +138,16 @@ func (s *Service) ListBuckets(ctx context.Context, allowed func(bucket string) b
 	}
 	shown := make([]BucketInfo, 0, len(all))
 	for _, b := range all {
-		if allowed(b.Name) {
-			shown = append(shown, BucketInfo{Name: b.Name, Created: b.Created})
+		if !allowed(b.Name) {
+			continue
 		}
+		if b.Damaged {
+			s.alarm(b.Vault.Name(), b.Name, "", "the record of the bucket does not verify")
+		}
+		shown = append(shown, BucketInfo{Name: b.Name, Created: b.Created})
 	}
 	return shown, nil
 }
 
 // ValidBucketName reports whether name keeps S3's rules for general purpose buckets.
-func ValidBucketName(name string) bool {
-	if len(name) < 3 || len(name) > 63 || strings.Contains(name, "..") {
-		return false
-	}
-	for i := range len(name) {
-		c := name[i]
-		letterOrDigit := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
-		if !letterOrDigit && (c != '.' && c != '-' || i == 0 || i == len(name)-1) {
-			return false
-		}
-	}
-	for _, reserved := range []string{"xn--", "sthree-", "amzn-s3-demo-"} {
-		if strings.HasPrefix(name, reserved) {
-			return false
-		}
-	}
-	for _, reserved := range []string{"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"} {
-		if strings.HasSuffix(name, reserved) {
-			return false
-		}
-	}
-	_, err := netip.ParseAddr(name)
-	return err != nil
-}
+func ValidBucketName(name string) bool { return vaults.ValidBucketName(name) }

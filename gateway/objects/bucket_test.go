@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"sallyport/gateway/telemetry"
 	"sallyport/providers/driver"
 )
 
@@ -147,4 +148,50 @@ func TestDeleteBucketWhileWriting(t *testing.T) {
 	if len(w.gate.writers)+len(w.gate.closing) != 0 {
 		t.Error("the gate remembers buckets")
 	}
+}
+
+// TestDamagedRecord: one record that does not verify is its bucket's trouble only, and everybody hears of it.
+func TestDamagedRecord(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	w.put("k", []byte("x"))
+	if _, err := w.backend.Put(t.Context(), ".sallyport/buckets/hurt", strings.NewReader("no record"), 9, &driver.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	metrics := telemetry.NewMetrics("test")
+	w.metrics = metrics
+	all, err := w.ListBuckets(t.Context(), func(string) bool { return true })
+	if err != nil || len(all) != 2 || all[0].Name != "hurt" || all[1].Name != bucketName {
+		t.Errorf("listed %+v, %v", all, err)
+	}
+	_, err = w.HeadBucket(t.Context(), "hurt")
+	wantKind(t, "HEAD", err, Damaged)
+	wantKind(t, "create", w.CreateBucket(t.Context(), "hurt"), Damaged)
+	wantKind(t, "delete", w.DeleteBucket(t.Context(), "hurt"), Damaged)
+	_, err = w.Get(t.Context(), &GetInput{Bucket: "hurt", Key: "k"})
+	wantKind(t, "GET", err, Damaged)
+	if e, ok := errors.AsType[*Error](err); !ok || !strings.Contains(e.Message, "create the bucket again") {
+		t.Errorf("says %v", err)
+	}
+	if got := w.mustGet("k"); string(got) != "x" {
+		t.Errorf("the other bucket holds %q", got)
+	}
+	if got := alarms(t, metrics); got != 5 {
+		t.Errorf("%v alarms", got)
+	}
+}
+
+func alarms(t *testing.T, metrics *telemetry.Metrics) (n float64) {
+	t.Helper()
+	families, err := metrics.Gatherer().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "sallyport_integrity_failures_total" {
+			for _, m := range f.GetMetric() {
+				n += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return n
 }

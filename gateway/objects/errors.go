@@ -108,6 +108,7 @@ func classify(err error) *Error {
 	}{
 		{vaults.ErrNoSuchBucket, NoSuchBucket, "the bucket does not exist"},
 		{vaults.ErrBucketExists, BucketExists, "the bucket exists already and is yours"},
+		{vaults.ErrBucketRecord, Damaged, "the record of the bucket does not verify: put back an intact copy of its file below .sallyport/buckets/, or remove that file and create the bucket again; the bucket's objects are not touched by either"},
 		{vaults.ErrNoVault, InvalidBucketName, "no vault of this gateway takes buckets of this name"},
 		{vaults.ErrLocked, Locked, "the vault is locked; unlock it at the gateway"},
 		{vaults.ErrInvalidKey, InvalidKey, "a key must be UTF-8 without NUL and not empty"},

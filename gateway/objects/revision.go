@@ -209,9 +209,13 @@ func (s *Service) explain(ctx context.Context, r *storedRevision, err error) err
 
 // damaged is the error for ciphertext that does not verify, and the alarm: somebody or something changed the backend.
 func (s *Service) damaged(at *place, message string, cause error) error {
-	s.metrics.IntegrityFailure(at.bucket.Vault.Name())
-	s.log.Error("integrity alarm", telemetry.Vault(at.bucket.Vault.Name()), telemetry.Bucket(at.bucket.Name), telemetry.Object(at.key), telemetry.Reason(message))
+	s.alarm(at.bucket.Vault.Name(), at.bucket.Name, at.key, message)
 	return &Error{Kind: Damaged, Message: message, Err: cause}
+}
+
+func (s *Service) alarm(vault, bucket, key, message string) {
+	s.metrics.IntegrityFailure(vault)
+	s.log.Error("integrity alarm", telemetry.Vault(vault), telemetry.Bucket(bucket), telemetry.Object(key), telemetry.Reason(message))
 }
 
 // beginsLikeOurs reports whether a file without a tail begins with a frame. It decides between two messages only.

@@ -30,6 +30,7 @@ type Bucket struct {
 	Name    string
 	Created time.Time
 	Vault   *Vault
+	Damaged bool // only in Buckets: the record does not verify, and Created is the time of its file
 }
 
 // Bucket returns the bucket of this name; ErrNoSuchBucket when it has no record, ErrLocked when its vault is not open. A found record is
@@ -91,47 +92,71 @@ func (v *Vault) readBucket(ctx context.Context, name string) (*Bucket, error) {
 		return nil, fmt.Errorf("read bucket record: %w", err)
 	}
 	if info.Size > maxRecord {
-		return nil, fmt.Errorf("read bucket record %q: %d bytes, more than any record has", key, info.Size)
+		return nil, fmt.Errorf("read bucket record %q: %d bytes, more than any record has: %w", key, info.Size, ErrBucketRecord)
 	}
 	record, err := ring.opened.OpenBucket(key, sealed)
 	if err != nil {
-		return nil, fmt.Errorf("open record of bucket %q: %w", name, err)
+		return nil, fmt.Errorf("open record of bucket %q: %w: %w", name, ErrBucketRecord, err)
 	}
 	return &Bucket{Name: name, Created: record.Created, Vault: v}, nil
 }
 
-// CreateBucket writes the record of a new bucket; ErrBucketExists if it has one. Names are the caller's to check. Where the backend can
-// decide it atomically, exactly one of several racing callers succeeds.
+// maxCreates is how often CreateBucket tries when the record comes and goes under its hands.
+const maxCreates = 3
+
+// CreateBucket writes the record of a new bucket; ErrBucketExists if it has one, ErrBucketRecord if that does not verify. Names are the
+// caller's to check. Where the backend can decide it atomically, exactly one of several racing callers succeeds.
 func (s *Set) CreateBucket(ctx context.Context, name string) error {
 	v, err := s.Owner(name)
 	if err != nil {
 		return err
 	}
-	ring, err := v.keyring()
-	if err != nil {
-		return fmt.Errorf("create bucket %q: %w", name, err)
-	}
-	key := bucketsPrefix + name
-	sealed, err := ring.opened.SealBucket(key, vault.BucketRecord{Created: s.now()})
-	if err != nil {
-		return fmt.Errorf("create bucket %q: %w", name, err)
-	}
-	opts := &providers.PutOptions{IfNoneMatch: v.store.Capabilities().PutIfNoneMatch}
-	if !opts.IfNoneMatch {
-		if _, err := v.readBucket(ctx, name); err == nil {
-			return fmt.Errorf("create bucket %q: %w", name, ErrBucketExists)
-		} else if !errors.Is(err, ErrNoSuchBucket) {
-			return fmt.Errorf("create bucket %q: %w", name, err)
+	for range maxCreates {
+		var created bool
+		if created, err = v.createBucket(ctx, name, s.now()); created || err != nil && !providers.Is(err, providers.PreconditionFailed) {
+			break
 		}
 	}
-	if _, err := v.store.Put(ctx, key, bytes.NewReader(sealed), int64(len(sealed)), opts); err != nil {
-		if providers.Is(err, providers.PreconditionFailed) {
-			return fmt.Errorf("create bucket %q: %w", name, ErrBucketExists)
-		}
+	if err != nil {
 		return fmt.Errorf("create bucket %q: %w", name, err)
 	}
 	s.forget(name)
 	return nil
+}
+
+// createBucket tries once. What it finds in the way must be a record that opens: only then is the bucket there.
+func (v *Vault) createBucket(ctx context.Context, name string, now time.Time) (created bool, err error) {
+	ring, err := v.keyring()
+	if err != nil {
+		return false, err
+	}
+	key := bucketsPrefix + name
+	sealed, err := ring.opened.SealBucket(key, vault.BucketRecord{Created: now})
+	if err != nil {
+		return false, err
+	}
+	opts := &providers.PutOptions{IfNoneMatch: v.store.Capabilities().PutIfNoneMatch}
+	if !opts.IfNoneMatch {
+		if _, err := v.readBucket(ctx, name); !errors.Is(err, ErrNoSuchBucket) {
+			return false, existing(err)
+		}
+	}
+	_, err = v.store.Put(ctx, key, bytes.NewReader(sealed), int64(len(sealed)), opts)
+	if !providers.Is(err, providers.PreconditionFailed) {
+		return err == nil, err
+	}
+	if _, found := v.readBucket(ctx, name); !errors.Is(found, ErrNoSuchBucket) {
+		return false, existing(found)
+	}
+	return false, err
+}
+
+// existing turns what reading a record came to into what CreateBucket says of it.
+func existing(err error) error {
+	if err == nil {
+		return ErrBucketExists
+	}
+	return err
 }
 
 // DeleteBucketRecord removes the record of a bucket that the caller has found empty. Absent is success.
@@ -147,28 +172,30 @@ func (s *Set) DeleteBucketRecord(ctx context.Context, name string) error {
 	return nil
 }
 
-// Buckets returns every bucket of every open vault, by name. A record that does not open is an error: a list without it would say less
-// than is there. Vaults that are locked are left out.
+// Buckets returns every bucket of every open vault, by name. One whose record does not verify is among them, marked: a list without it would
+// say less than is there. What is no bucket's name is left out: somebody else's file. Vaults that are locked are left out.
 func (s *Set) Buckets(ctx context.Context) ([]*Bucket, error) {
 	var all []*Bucket
 	for _, v := range s.vaults {
 		if _, err := v.keyring(); err != nil {
 			continue
 		}
-		names, err := v.bucketNames(ctx)
+		records, err := v.bucketRecords(ctx)
 		if err != nil {
 			return nil, err
 		}
-		for _, name := range names {
+		for name, written := range records {
 			owner, err := s.Owner(name)
 			if err != nil || owner != v {
 				continue // shadowed by an earlier vault's pattern, so unreachable
 			}
 			b, err := s.Bucket(ctx, name)
-			if errors.Is(err, ErrNoSuchBucket) {
+			switch {
+			case errors.Is(err, ErrNoSuchBucket):
 				continue
-			}
-			if err != nil {
+			case errors.Is(err, ErrBucketRecord):
+				b = &Bucket{Name: name, Created: written, Vault: v, Damaged: true}
+			case err != nil:
 				return nil, err
 			}
 			all = append(all, b)
@@ -178,8 +205,9 @@ func (s *Set) Buckets(ctx context.Context) ([]*Bucket, error) {
 	return all, nil
 }
 
-func (v *Vault) bucketNames(ctx context.Context) ([]string, error) {
-	var names []string
+// bucketRecords returns the files that could be bucket records, by bucket, with their times.
+func (v *Vault) bucketRecords(ctx context.Context) (map[string]time.Time, error) {
+	found := map[string]time.Time{}
 	after := ""
 	for {
 		page, err := v.store.List(ctx, &providers.ListOptions{Prefix: bucketsPrefix, After: after})
@@ -187,11 +215,13 @@ func (v *Vault) bucketNames(ctx context.Context) ([]string, error) {
 			return nil, fmt.Errorf("list buckets of vault %q: %w", v.name, err)
 		}
 		for _, e := range page.Entries {
-			names = append(names, strings.TrimPrefix(e.Key, bucketsPrefix))
 			after = e.Key
+			if name := strings.TrimPrefix(e.Key, bucketsPrefix); ValidBucketName(name) {
+				found[name] = e.ModTime
+			}
 		}
 		if !page.More {
-			return names, nil
+			return found, nil
 		}
 	}
 }

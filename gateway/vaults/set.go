@@ -22,6 +22,7 @@ import (
 var (
 	ErrNoSuchBucket = errors.New("no such bucket")
 	ErrBucketExists = errors.New("bucket exists")
+	ErrBucketRecord = errors.New("bucket record does not verify")
 	ErrNoVault      = errors.New("no vault is configured for this bucket name")
 	ErrLocked       = errors.New("vault is locked")
 	ErrInvalidKey   = errors.New("key cannot be held")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -62,7 +63,12 @@ func (r *root) create(password string) *vaults.Vault {
 
 func (r *root) file(generation uint64) []byte {
 	r.t.Helper()
-	body, _, err := r.backend.Get(r.t.Context(), vault.Directory+vault.FileName(generation), &driver.GetOptions{})
+	return r.read(vault.Directory + vault.FileName(generation))
+}
+
+func (r *root) read(key string) []byte {
+	r.t.Helper()
+	body, _, err := r.backend.Get(r.t.Context(), key, &driver.GetOptions{})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -338,20 +344,47 @@ func TestForgedBucketRecord(t *testing.T) {
 	if err := set.CreateBucket(t.Context(), "photos"); err != nil {
 		t.Fatal(err)
 	}
-	body, _, err := r.backend.Get(t.Context(), ".sallyport/buckets/photos", &driver.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	record, err := io.ReadAll(body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	record := r.read(".sallyport/buckets/photos")
 	r.plant(".sallyport/buckets/planted", record)
-	if _, err := set.Bucket(t.Context(), "planted"); err == nil || errors.Is(err, vaults.ErrNoSuchBucket) {
-		t.Errorf("a record moved to another name: %v", err)
+	r.plant(".sallyport/buckets/cut", record[:len(record)-1])
+	r.plant(".sallyport/buckets/empty", nil)
+	r.plant(".sallyport/buckets/long", make([]byte, 5000))
+	for _, foreign := range []string{".DS_Store", "photos (copy)", "Thumbs.db", "sub/photos"} {
+		r.plant(".sallyport/buckets/"+foreign, []byte("x"))
 	}
-	if _, err := set.Buckets(t.Context()); err == nil {
-		t.Error("a list of buckets passes over a record that does not open")
+	damaged := []string{"cut", "empty", "long", "planted"}
+	for _, name := range damaged {
+		if _, err := set.Bucket(t.Context(), name); !errors.Is(err, vaults.ErrBucketRecord) || errors.Is(err, vaults.ErrNoSuchBucket) {
+			t.Errorf("%s: a record that does not verify: %v", name, err)
+		}
+		before := r.read(".sallyport/buckets/" + name)
+		if err := set.CreateBucket(t.Context(), name); !errors.Is(err, vaults.ErrBucketRecord) || errors.Is(err, vaults.ErrBucketExists) {
+			t.Errorf("%s: made again over a record that does not verify: %v", name, err)
+		}
+		if !bytes.Equal(before, r.read(".sallyport/buckets/"+name)) {
+			t.Errorf("%s: the record was replaced", name)
+		}
+	}
+	all, err := set.Buckets(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, b := range all {
+		names = append(names, b.Name)
+		if b.Damaged != slices.Contains(damaged, b.Name) || b.Vault != v || b.Created.IsZero() {
+			t.Errorf("listed as %+v", b)
+		}
+	}
+	if want := []string{"cut", "empty", "long", "photos", "planted"}; !slices.Equal(names, want) {
+		t.Errorf("listed: %q, want %q", names, want)
+	}
+	// Without its record the bucket can be made again.
+	if err := r.backend.Delete(t.Context(), ".sallyport/buckets/cut", &driver.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := set.CreateBucket(t.Context(), "cut"); err != nil {
+		t.Error(err)
 	}
 }
 
