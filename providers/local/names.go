@@ -6,8 +6,8 @@ import (
 	"sallyport/providers/driver"
 )
 
-// maxKey is the longest key in bytes, as in S3.
-const maxKey = 1024
+// maxKey is the longest key in bytes: that of a bucket, a slash, and S3's longest key of an object.
+const maxKey = 63 + 1 + 1024
 
 // pieceLen is the length in bytes at which an escaped segment is cut, before suffix and piece-wise escapes (at most 5 more bytes).
 const pieceLen = 200

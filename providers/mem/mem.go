@@ -25,7 +25,7 @@ type Options struct {
 	MaxObject  int64            // bytes; 0 = 1 TiB
 	MinPart    int64            // bytes
 	MaxPart    int64            // bytes; 0 = 5 GiB
-	MaxKey     int              // bytes; 0 = 1024
+	MaxKey     int              // bytes; 0 = 1088, a bucket, a slash and the longest key of S3
 	SplitAbove int64            // bytes; 0 = never
 	EqualParts bool             // all parts but the last must have one size
 	Now        func() time.Time // nil = time.Now; called from many goroutines
@@ -78,7 +78,7 @@ func New(opts *Options) *Driver {
 		r.caps.MaxPart = 5 << 30
 	}
 	if r.caps.MaxKey == 0 {
-		r.caps.MaxKey = 1024
+		r.caps.MaxKey = 63 + 1 + 1024
 	}
 	return &Driver{root: r}
 }
