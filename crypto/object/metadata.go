@@ -38,9 +38,14 @@ type Checksum struct {
 	Algorithm string // CRC32, CRC32C, CRC64NVME, SHA1, SHA256, ...
 	Type      string // FULL_OBJECT or COMPOSITE
 	Value     string // S3's text
-	PartValue string // the part's own value, when there is one part by multipart
+	PartValue string // the part's own value, exactly when there is one part by multipart
 
 	unknown []format.Member
+}
+
+// byMultipartOfOne reports whether the object has one frame and that was a part.
+func (m *Metadata) byMultipartOfOne() bool {
+	return m.Frames == 1 && m.PartNumber != nil && *m.PartNumber > 0
 }
 
 // CheckBudget says whether bucket, key, headers and user metadata fit and can be stored, before anything is uploaded. It gives

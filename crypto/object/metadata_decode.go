@@ -47,7 +47,7 @@ func parseMetadata(text []byte) (*Metadata, error) {
 	}
 	m.Time = time.UnixMilli(millis).UTC()
 	if c, ok := f.Object("ck"); ok {
-		if m.Checksum, err = parseChecksum(c); err != nil {
+		if m.Checksum, err = parseChecksum(c, m.byMultipartOfOne()); err != nil {
 			return nil, err
 		}
 	}
@@ -68,9 +68,16 @@ func boundedInt(f *format.Fields, key string, most int64) int {
 	return int(n)
 }
 
-func parseChecksum(v format.Value) (*Checksum, error) {
+// parseChecksum reads ck, in which the value of the only part stands exactly when a multipart upload had one part.
+func parseChecksum(v format.Value, ofOnePart bool) (*Checksum, error) {
 	f := format.NewFields(v)
+	if f.Has("pv") != ofOnePart {
+		f.Fail("pv")
+	}
 	c := &Checksum{Algorithm: f.Str("a"), Type: f.Str("t"), Value: f.Str("v"), PartValue: f.OptionalStr("pv")}
+	if ofOnePart && c.PartValue == "" {
+		f.Fail("pv")
+	}
 	var err error
 	if c.unknown, err = f.Unknown(); err != nil {
 		return nil, err

@@ -20,6 +20,8 @@ func (m *Metadata) encode() ([]byte, error) {
 		return nil, fmt.Errorf("%w: size or number of frames", ErrInvalidMetadata)
 	case single != (m.PartNumber != nil), single && (*m.PartNumber < 0 || *m.PartNumber > MaxParts):
 		return nil, fmt.Errorf("%w: part number", ErrInvalidMetadata)
+	case m.Checksum != nil && m.byMultipartOfOne() == (m.Checksum.PartValue == ""):
+		return nil, fmt.Errorf("%w: checksum of the only part", ErrInvalidMetadata)
 	case millis < 0 || millis > maxMillis || m.Writer < 0 || m.Writer > math.MaxInt32:
 		return nil, fmt.Errorf("%w: time or writer", ErrInvalidMetadata)
 	}

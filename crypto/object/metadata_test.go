@@ -13,7 +13,7 @@ import (
 
 func fullMetadata() *Metadata {
 	m := testMetadata()
-	m.Plain, m.Frames, m.PartNumber = 12345, 1, new(int)
+	m.Plain, m.Frames, m.PartNumber = 12345, 1, new(7)
 	m.FrameSalt, m.Commitment = [24]byte{1}, [32]byte{2}
 	m.Checksum = &Checksum{Algorithm: "SHA256", Type: "COMPOSITE", Value: "abc-1", PartValue: "abc"}
 	m.Headers["content-disposition"] = "gr\xf6\xdfe"
@@ -45,7 +45,7 @@ func TestMetadataText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"p":12345,"n":1,"pn":0,"fs":"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","fc":"AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","b":"bucket","k":"key",` +
+	want := `{"p":12345,"n":1,"pn":7,"fs":"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","fc":"AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","b":"bucket","k":"key",` +
 		`"e":"0123456789abcdef0123456789abcdef","ck":{"a":"SHA256","t":"COMPOSITE","v":"abc-1","pv":"abc"},"h":{"content-type":"text/plain"},` +
 		`"hx":{"content-disposition":"Z3L232U="},"m":{"empty":"","text":"é\u000a\u0000<&>\"\\"},"mx":{"bytes":"//4="},"t":1790000000000,"w":9}`
 	if string(text) != want {
@@ -104,6 +104,9 @@ func TestMetadataThatIsNotQuiteRightIsRefused(t *testing.T) {
 		"raw header not base64":   add(`"hx":{"a":"?"}`),
 		"checksum as string":      add(`"ck":"x"`),
 		"checksum without value":  add(`"ck":{"a":"SHA1","t":"FULL_OBJECT"}`),
+		"value of no only part":   add(`"ck":{"a":"SHA1","t":"FULL_OBJECT","v":"x","pv":"x"}`),
+		"no value of only part":   swap(`"pn":0`, `"pn":1,"ck":{"a":"SHA1","t":"COMPOSITE","v":"x"}`),
+		"empty value of it":       swap(`"pn":0`, `"pn":1,"ck":{"a":"SHA1","t":"COMPOSITE","v":"x","pv":""}`),
 		"checksum upper-case":     add(`"ck":{"a":"SHA1","t":"FULL_OBJECT","v":"x","V":"y"}`),
 		"ETag null":               add(`"e":null`),
 		"nested too deep":         add(`"z":` + strings.Repeat("[", 50) + strings.Repeat("]", 50)),
@@ -187,22 +190,25 @@ func TestLimitsOfS3FitTheBudget(t *testing.T) {
 
 func TestMetadataThatCannotBeStoredIsRefused(t *testing.T) {
 	for name, change := range map[string]func(m *Metadata){
-		"no bucket":            func(m *Metadata) { m.Bucket = "" },
-		"no key":               func(m *Metadata) { m.Key = "" },
-		"key not UTF-8":        func(m *Metadata) { m.Key = "\xff" },
-		"ETag not UTF-8":       func(m *Metadata) { m.ETag = "\xff" },
-		"checksum not UTF-8":   func(m *Metadata) { m.Checksum.Value = "\xff" },
-		"upper-case header":    func(m *Metadata) { m.Headers["A"] = "x" },
-		"upper-case metadata":  func(m *Metadata) { m.UserMetadata["aB"] = "x" },
-		"name not UTF-8":       func(m *Metadata) { m.UserMetadata["\xff"] = "x" },
-		"empty name":           func(m *Metadata) { m.UserMetadata[""] = "x" },
-		"time never set":       func(m *Metadata) { m.Time = time.Time{} },
-		"time too late":        func(m *Metadata) { m.Time = time.UnixMilli(maxMillis + 1) },
-		"negative writer":      func(m *Metadata) { m.Writer = -1 },
-		"no frame":             func(m *Metadata) { m.Frames = 0 },
-		"several with number":  func(m *Metadata) { m.Frames = 2 },
-		"single and no number": func(m *Metadata) { m.PartNumber = nil },
-		"negative size":        func(m *Metadata) { m.Plain = -1 },
+		"no bucket":             func(m *Metadata) { m.Bucket = "" },
+		"no key":                func(m *Metadata) { m.Key = "" },
+		"key not UTF-8":         func(m *Metadata) { m.Key = "\xff" },
+		"ETag not UTF-8":        func(m *Metadata) { m.ETag = "\xff" },
+		"checksum not UTF-8":    func(m *Metadata) { m.Checksum.Value = "\xff" },
+		"upper-case header":     func(m *Metadata) { m.Headers["A"] = "x" },
+		"upper-case metadata":   func(m *Metadata) { m.UserMetadata["aB"] = "x" },
+		"name not UTF-8":        func(m *Metadata) { m.UserMetadata["\xff"] = "x" },
+		"empty name":            func(m *Metadata) { m.UserMetadata[""] = "x" },
+		"time never set":        func(m *Metadata) { m.Time = time.Time{} },
+		"time too late":         func(m *Metadata) { m.Time = time.UnixMilli(maxMillis + 1) },
+		"negative writer":       func(m *Metadata) { m.Writer = -1 },
+		"no frame":              func(m *Metadata) { m.Frames = 0 },
+		"several with number":   func(m *Metadata) { m.Frames, m.Checksum = 2, nil },
+		"single and no number":  func(m *Metadata) { m.PartNumber, m.Checksum = nil, nil },
+		"negative size":         func(m *Metadata) { m.Plain = -1 },
+		"no value of only part": func(m *Metadata) { m.Checksum.PartValue = "" },
+		"value of no only part": func(m *Metadata) { m.PartNumber = new(int) },
+		"value of two parts":    func(m *Metadata) { m.Frames, m.PartNumber = 2, nil },
 	} {
 		m := fullMetadata()
 		change(m)

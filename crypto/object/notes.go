@@ -64,7 +64,7 @@ type PartNote struct {
 
 // DoneNote says that an upload was completed.
 type DoneNote struct {
-	ETag string
+	ETag string // as in [Metadata]: empty where it follows from the backend's
 }
 
 // ParseNoteHeader reads the clear bytes of a note, so that the state key can be found: mode, epoch and salt. They are not authenticated
@@ -135,6 +135,15 @@ func (u Upload) open(key keys.StateKey, part int, note []byte) (*format.Fields, 
 	return format.NewFields(v), nil
 }
 
+// filled takes a string that must be there and not be empty.
+func filled(f *format.Fields, key string) string {
+	text := f.Str(key)
+	if text == "" {
+		f.Fail(key)
+	}
+	return text
+}
+
 // end refuses a note in which something was wrong. Unknown fields are ignored: notes are never rewritten.
 func end(f *format.Fields) error {
 	if _, err := f.Unknown(); err != nil {
@@ -156,6 +165,9 @@ func SealUploadNote(key keys.StateKey, u Upload, n *UploadNote) ([]byte, error) 
 	m.encodeBudgeted(&e)
 	e.Str("pr", n.Principal)
 	m.encodeMaps(&e)
+	if (n.ChecksumAlgorithm == "") != (n.ChecksumType == "") {
+		return nil, errors.New("seal upload note: checksum algorithm and type belong together")
+	}
 	if n.ChecksumAlgorithm != "" {
 		e.Str("ca", n.ChecksumAlgorithm)
 		e.Str("ct", n.ChecksumType)
@@ -173,10 +185,13 @@ func OpenUploadNote(key keys.StateKey, u Upload, note []byte) (*UploadNote, erro
 	if err != nil {
 		return nil, err
 	}
-	n := &UploadNote{Bucket: f.Str("b"), Key: f.Str("k"), Principal: f.Str("pr")}
+	n := &UploadNote{Bucket: filled(f, "b"), Key: filled(f, "k"), Principal: f.Str("pr")}
 	n.Headers, n.UserMetadata = decodeMap(f, "h", "hx"), decodeMap(f, "m", "mx")
-	if f.Has("ca") {
-		n.ChecksumAlgorithm, n.ChecksumType = f.Str("ca"), f.Str("ct")
+	if f.Has("ca") || f.Has("ct") {
+		n.ChecksumAlgorithm, n.ChecksumType = filled(f, "ca"), filled(f, "ct")
+	}
+	if u.Mode == ModeVault && (f.Has("kt") || f.Has("kl")) {
+		f.Fail("kt")
 	}
 	if u.Mode == ModeCustomer {
 		table, tail := f.Bytes("kt", keys.Size), f.Bytes("kl", keys.Size)
@@ -200,6 +215,9 @@ func SealPartNote(key keys.StateKey, u Upload, n *PartNote) ([]byte, error) {
 	}
 	if len(n.MD5) != 0 && len(n.MD5) != 16 {
 		return nil, errors.New("seal part note: MD5 of wrong length")
+	}
+	if n.ETag == "" || (n.BackendETag == "") == (n.Held == "") {
+		return nil, errors.New("seal part note: it says an ETag, and one place where the part is")
 	}
 	var e format.Encoder
 	e.Int("n", int64(n.Part))
@@ -232,8 +250,15 @@ func OpenPartNote(key keys.StateKey, u Upload, part int, note []byte) (*PartNote
 		return nil, err
 	}
 	n := &PartNote{
-		Part: boundedInt(f, "n", math.MaxInt32), Plain: f.Int("p"), Checksum: f.OptionalBytes("ck", -1), ETag: f.Str("e"),
-		BackendETag: f.OptionalStr("be"), Held: f.OptionalStr("held"),
+		Part: boundedInt(f, "n", math.MaxInt32), Plain: f.Int("p"), Checksum: f.OptionalBytes("ck", -1), ETag: filled(f, "e"),
+	}
+	switch atBackend, held := f.Has("be"), f.Has("held"); {
+	case atBackend == held:
+		f.Fail("be")
+	case atBackend:
+		n.BackendETag = filled(f, "be")
+	case held:
+		n.Held = filled(f, "held")
 	}
 	if f.Has("md5") {
 		n.MD5 = f.Bytes("md5", 16)

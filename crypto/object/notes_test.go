@@ -83,7 +83,7 @@ func TestPartAndDoneNotes(t *testing.T) {
 // TestNotesBelongWhereTheyWereSealed opens notes in every place but their own.
 func TestNotesBelongWhereTheyWereSealed(t *testing.T) {
 	u, key, _ := testUpload(ModeVault)
-	part, err := SealPartNote(key, u, &PartNote{Part: 5, ETag: "x"})
+	part, err := SealPartNote(key, u, &PartNote{Part: 5, ETag: "x", BackendETag: "y"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,20 +139,30 @@ func TestNotesThatAreNotQuiteRightAreRefused(t *testing.T) {
 		}
 		return note
 	}
-	const zeros = `"fs":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","fc":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="`
+	const zeros = `"be":"y","fs":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","fc":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="`
 	if _, err := OpenPartNote(key, u, 5, seal(5, `{"n":5,"p":1,"e":"x","zz":1,`+zeros+`}`)); err != nil {
 		t.Fatalf("an unknown lower-case field: %v", err)
 	}
 	for _, text := range []string{
 		``, `{}`, `{"n":6,"p":1,"e":"x",` + zeros + `}`, `{"n":5,"p":1,"e":"x","n":5,` + zeros + `}`, `{"n":5,"p":1,"e":"x","Z":5,` + zeros + `}`,
+		`{"n":5,"p":1,"e":"","` + zeros[1:] + `}`, `{"n":5,"p":1,"e":"x","held":"z",` + zeros + `}`, `{"n":5,"p":1,"e":"x",` + zeros[len(`"be":"y",`):] + `}`,
 		`{"n":5,"p":1,"e":"x","md5":"AA==",` + zeros + `}`, `{"n":5,"p":281474976710656,"e":"x",` + zeros + `}`, `{"n":5,"p":1,` + zeros + `}`,
 	} {
 		if _, err := OpenPartNote(key, u, 5, seal(5, text)); !errors.Is(err, ErrDamaged) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
-	if _, err := OpenUploadNote(key, u, seal(0, `{"b":"b"}`)); !errors.Is(err, ErrDamaged) {
-		t.Errorf("upload without key: %v", err)
+	if _, err := OpenUploadNote(key, u, seal(0, `{"b":"b","k":"k","pr":"","ca":"CRC32","ct":"COMPOSITE"}`)); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		`{"b":"b"}`, `{"b":"b","k":"","pr":""}`, `{"b":"","k":"k","pr":""}`, `{"b":"b","k":"k","pr":"","ca":"CRC32"}`, `{"b":"b","k":"k","pr":"","ct":"COMPOSITE"}`,
+		`{"b":"b","k":"k","pr":"","ca":"","ct":""}`, `{"b":"b","k":"k","pr":"","kt":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}`,
+		`{"b":"b","k":"k","pr":"","kl":1}`,
+	} {
+		if _, err := OpenUploadNote(key, u, seal(0, text)); !errors.Is(err, ErrDamaged) {
+			t.Errorf("upload note %s: %v", text, err)
+		}
 	}
 	if _, err := OpenDoneNote(key, u, seal(donePart, `{}`)); !errors.Is(err, ErrDamaged) {
 		t.Errorf("completion without ETag: %v", err)
@@ -171,13 +181,18 @@ func TestNotesThatAreNotQuiteRightAreRefused(t *testing.T) {
 func TestNotesThatCannotBeSealedAreRefused(t *testing.T) {
 	u, key, secret := testUpload(ModeVault)
 	for name, err := range map[string]error{
-		"part 0":         second(SealPartNote(key, u, &PartNote{Part: 0})),
-		"part 10001":     second(SealPartNote(key, u, &PartNote{Part: 10001})),
-		"MD5":            second(SealPartNote(key, u, &PartNote{Part: 1, MD5: []byte{1}})),
+		"part 0":         second(SealPartNote(key, u, &PartNote{Part: 0, ETag: "x", BackendETag: "y"})),
+		"part 10001":     second(SealPartNote(key, u, &PartNote{Part: 10001, ETag: "x", BackendETag: "y"})),
+		"MD5":            second(SealPartNote(key, u, &PartNote{Part: 1, MD5: []byte{1}, ETag: "x", BackendETag: "y"})),
 		"keys in mode V": second(SealUploadNote(key, u, &UploadNote{Bucket: "b", Key: "k", TableKey: secret.TableKey(), TailKey: secret.TailKey()})),
 		"no mode":        second(SealDoneNote(key, Upload{ID: "x"}, &DoneNote{})),
 		"no upload id":   second(SealDoneNote(key, Upload{Identity: u.Identity}, &DoneNote{})),
-		"too long":       second(SealPartNote(key, u, &PartNote{Part: 1, ETag: strings.Repeat("x", MaxNoteSize)})),
+		"too long":       second(SealPartNote(key, u, &PartNote{Part: 1, ETag: strings.Repeat("x", MaxNoteSize), BackendETag: "y"})),
+		"no ETag":        second(SealPartNote(key, u, &PartNote{Part: 1, BackendETag: "y"})),
+		"nowhere":        second(SealPartNote(key, u, &PartNote{Part: 1, ETag: "x"})),
+		"two places":     second(SealPartNote(key, u, &PartNote{Part: 1, ETag: "x", BackendETag: "y", Held: "z"})),
+		"half algorithm": second(SealUploadNote(key, u, &UploadNote{Bucket: "b", Key: "k", ChecksumAlgorithm: "CRC32"})),
+		"half type":      second(SealUploadNote(key, u, &UploadNote{Bucket: "b", Key: "k", ChecksumType: "COMPOSITE"})),
 	} {
 		if err == nil {
 			t.Errorf("%s was sealed", name)
@@ -201,7 +216,7 @@ func FuzzNote(f *testing.F) {
 		f.Fatal(err)
 	}
 	u, key := Upload{Identity: id, ID: "some-upload"}, vrk.StateKey()
-	part, err := SealPartNote(key, u, &PartNote{Part: 5, ETag: "x"})
+	part, err := SealPartNote(key, u, &PartNote{Part: 5, ETag: "x", BackendETag: "y"})
 	if err != nil {
 		f.Fatal(err)
 	}

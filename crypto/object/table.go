@@ -47,7 +47,8 @@ func ChecksumSize(algorithm string) int {
 }
 
 // SealTable returns the sealed table of an object's frames, [TableSize] bytes. Its Cobblestone salt and commitment, the first 24 and the
-// next 32 bytes, go into the tail. The entries must be two or more, ascending by part number, and of legal sizes.
+// next 32 bytes, go into the tail. The entries must be two or more, ascending by part number, and of legal sizes. Checksums may stand in
+// them only if the tail names the algorithm, which [Trailer] looks at.
 func SealTable(id Identity, key keys.TableKey, entries []Entry) ([]byte, error) {
 	if err := id.check(); err != nil {
 		return nil, err
@@ -138,7 +139,7 @@ func parseTable(content []byte, m *Metadata) ([]Entry, error) {
 	var sum int64
 	for ; len(content) > 0; content = content[EntrySize:] {
 		e, ok := parseEntry(content[:EntrySize], size)
-		if !ok {
+		if !ok || m.Checksum == nil && len(e.Checksum) > 0 {
 			return nil, ErrDamaged
 		}
 		entries = append(entries, e)

@@ -130,6 +130,9 @@ func Trailer(id Identity, tableKey keys.TableKey, tailKey keys.TailKey, entries 
 	m := *meta
 	m.Plain = 0
 	for _, e := range entries {
+		if len(entries) > 1 && len(e.Checksum) > 0 && m.Checksum == nil {
+			return nil, 0, fmt.Errorf("%w: checksum of a part, and no algorithm", ErrInvalidMetadata)
+		}
 		parts = append(parts, e.Plain)
 		m.Plain += e.Plain
 	}

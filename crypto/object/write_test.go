@@ -135,6 +135,10 @@ func TestWhatCannotBeSealedIsRefused(t *testing.T) {
 	if _, _, err := Trailer(id, secret.TableKey(), secret.TailKey(), nil, testMetadata()); err == nil {
 		t.Error("an object without frames was sealed")
 	}
+	entries := []Entry{full, {Part: 2, Checksum: []byte{1}}}
+	if _, _, err := Trailer(id, secret.TableKey(), secret.TailKey(), entries, testMetadata()); !errors.Is(err, ErrInvalidMetadata) {
+		t.Errorf("checksums of no algorithm: %v", err)
+	}
 }
 
 // TestNoTwoSealingsShareANonce seals the same things over and over: no two messages under one key may have the same salt.

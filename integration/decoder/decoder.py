@@ -4,10 +4,9 @@
     decoder.py --vault HEX (--vrk HEX --epoch N | --customer-key HEX) FILE OUT
     decoder.py < JOBS          one JSON object a line in, one a line out, in the same order
 
-OUT appears only when the whole file was verified; the metadata is printed. A refusal says why on standard error and exits with 1. It needs the
-package cryptography (Debian: apt-get install python3-cryptography). A job has "file", "vault" and "vrk" with "epoch" or "customer_key", may have
-"out", and for a note "kind", "upload" and "part". An answer has "result" (ok, foreign, unsupported, wrong key, damaged), "why", "metadata" or "note",
-"parts", and in "released" and "released_sha256" what a program that streams would have let go. Answered jobs exit with 0, whatever the answers.
+OUT appears only when the whole file was verified; the metadata is printed. A refusal says why and exits with 1. It needs the package cryptography
+(Debian: python3-cryptography). A job has "file", "vault" and "vrk" with "epoch" or "customer_key", may have "out", and for a note "kind", "upload", "part".
+An answer has "result" (FORMAT.md section 12), "why", "metadata" or "note", "parts", and in "released" and "released_sha256" what streaming would let go.
 """
 
 import argparse
@@ -158,15 +157,15 @@ ANY, FILLED, LENGTH, PART = text(0), text(1), integer(0, (1 << 48) - 1), integer
 SEALED_CHUNKS = {"fs": (base64_of(24), True), "fc": (base64_of(32), True)}
 PLACE_AND_HEADERS = {"b": (FILLED, True), "k": (FILLED, True), "h": (named(ANY), False), "hx": (named(raw), False),
                      "m": (named(ANY), False), "mx": (named(raw), False)}
-CHECKSUM = {"a": (ANY, True), "t": (ANY, True), "v": (ANY, True), "pv": (ANY, False)}
+CHECKSUM = {"a": (ANY, True), "t": (ANY, True), "v": (ANY, True), "pv": (FILLED, None)}
 TAIL_METADATA = {"p": (LENGTH, True), "n": (integer(1, 10000), True), "pn": (PART, None), **SEALED_CHUNKS, **PLACE_AND_HEADERS,
                  "e": (ANY, False), "ck": (lambda value: members(CHECKSUM, value), False),
                  "t": (integer(0, 253402300799999), True), "w": (integer(0, (1 << 31) - 1), True)}
 NOTES = {
-    "upload-note": {**PLACE_AND_HEADERS, "pr": (ANY, True), "ca": (FILLED, False), "ct": (FILLED, False), "kt": (base64_of(32), None), "kl": (base64_of(32), None)},
+    "upload-note": {**PLACE_AND_HEADERS, "pr": (ANY, True), "ca": (FILLED, None), "ct": (FILLED, None), "kt": (base64_of(32), None), "kl": (base64_of(32), None)},
     "part-note": {"n": (PART, True), "p": (LENGTH, True), "md5": (base64_of(16), False), "ck": (base64_of(*range(65)), False), **SEALED_CHUNKS,
                   "e": (FILLED, True), "be": (FILLED, None), "held": (FILLED, None)},
-    "done-note": {"e": (FILLED, True)}}
+    "done-note": {"e": (ANY, True)}}
 
 # Section 2: the object file.
 class Release:
@@ -198,7 +197,7 @@ def table_entries(data, meta):
     for at in range(0, len(data), 152):
         row = data[at:at + 152]
         part, flags, plain = number(row[:2]), number(row[2:4]), number(row[8:16])
-        demand(flags < 4 and not any(row[4:8]), "a table entry has other flags or no zeros")
+        demand(flags < 4 and not any(row[4:8]) and ("ck" in meta or flags < 2), "a table entry has other flags, no zeros, or a checksum of no algorithm")
         demand((flags & 1 or not any(row[72:88])) and not any(row[88 + (length if flags & 2 else 0):]), "an absent MD5 or checksum is not zero")
         demand((parts[-1]["part"] if parts else 0) < part <= 10000, "part numbers do not ascend")
         parts.append({"part": part, "plain": plain, "fs": row[16:40], "fc": row[40:72],
@@ -225,6 +224,7 @@ def open_object(job, file, release):
     secret = object_secret(job, mode, epoch, vault, salt)
     meta = sealed_json(message(expand(secret, word("tail")), word("tail") + tail[:64], tail[64:], "wrong key").rstrip(b"\0"), TAIL_METADATA)
     demand(("pn" in meta) == (meta["n"] == 1), "pn stands if and only if n is 1")
+    demand("ck" not in meta or ("pv" in meta["ck"]) == (meta.get("pn", 0) > 0), "pv stands if and only if pn is there and not 0")
     demand(meta["p"] == plain, "the file has not the length of its object")
     front, end = raw(meta["fs"]) + raw(meta["fc"]), size - TAIL
     if meta["n"] == 1:
@@ -243,7 +243,6 @@ def open_object(job, file, release):
         demand(hmac.compare_digest(read(FRAME_HEAD), head + frame["fs"] + frame["fc"]), f"not the frame of part {frame['part']}")
         for chunk in chunks_of(key, word("frame") + head, frame["fs"], frame["fc"], read, frame["plain"]):
             release.verified(chunk)
-    demand(file.tell() <= end, "the frames reach into the table or the tail")
     while file.tell() < end:
         demand(not any(read(min(65536, end - file.tell()))), "the zeros are none")
     release.everything()
@@ -252,13 +251,14 @@ def open_object(job, file, release):
 # Section 6: the notes of an upload.
 def open_note(job, file, _):
     data = file.read(16385)
-    demand(40 + 56 + TAG <= len(data) <= 16384, "no note has this length")
+    demand(40 + 56 + TAG <= len(data) <= 16384, "no note has this length", "foreign")
     demand(data[0] == 1 and data[1:2] in (b"V", b"C") and not any(data[2:4]), "another version or mode", "unsupported")
     demand(number(data[4:8]) == job["epoch"], "no root key of this epoch", "wrong key")
     context = word("upload") + bytes.fromhex(job["vault"]) + lp(job["upload"].encode()) + u(16, job.get("part", 0)) + data[:40]
     note = sealed_json(message(expand(bytes.fromhex(job["vrk"]), word("state")), context, data[40:], "wrong key"), NOTES[job["kind"]])
     if job["kind"] == "upload-note":
         demand(("kt" in note, "kl" in note) == (data[1:2] == b"C",) * 2, "kt and kl stand in mode C only")
+        demand(("ca" in note) == ("ct" in note), "ca and ct stand together")
     elif job["kind"] == "part-note":
         demand(note["n"] == job["part"] and ("be" in note) != ("held" in note), "a note of another part, or of a part that is nowhere")
     return {"note": note}

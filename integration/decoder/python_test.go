@@ -79,6 +79,12 @@ func needsPython(t *testing.T) {
 // decode has one Python process do all jobs, in order.
 func decode(t *testing.T, jobs []job) []answer {
 	t.Helper()
+	return decodeWith(t, "decoder.py", jobs)
+}
+
+// decodeWith does so with another script.
+func decodeWith(t *testing.T, script string, jobs []job) []answer {
+	t.Helper()
 	var stdin, stderr bytes.Buffer
 	lines := json.NewEncoder(&stdin)
 	for _, j := range jobs {
@@ -87,7 +93,7 @@ func decode(t *testing.T, jobs []job) []answer {
 		}
 	}
 	// -I keeps the user's own modules and environment out, -B writes no cache beside the source.
-	cmd := exec.CommandContext(t.Context(), python, "-I", "-B", "decoder.py")
+	cmd := exec.CommandContext(t.Context(), python, "-I", "-B", script)
 	cmd.Stdin, cmd.Stderr = &stdin, &stderr
 	stdout, err := cmd.Output()
 	if err != nil {

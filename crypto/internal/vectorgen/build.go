@@ -126,12 +126,19 @@ func hexValues(values map[string]string) map[string]string {
 	return out
 }
 
-// rawTail seals any text as the metadata of a tail, which the product would refuse to write.
-func (p *parts) rawTail(text string) []byte {
+// tailHead is the clear beginning of the object's tail.
+func (p *parts) tailHead() []byte {
 	head := append([]byte("\x89SPT\r\n\x1a\n"), 1, 1, byte(p.id.Mode), 0)
 	head = append(head, byte(p.id.Epoch>>24), byte(p.id.Epoch>>16), byte(p.id.Epoch>>8), byte(p.id.Epoch))
 	head = append(head, p.id.VaultID[:]...)
-	head = append(head, p.id.Salt[:]...)
+	return append(head, p.id.Salt[:]...)
+}
+
+// rawTail seals any text as the metadata of a tail, which the product would refuse to write.
+func (p *parts) rawTail(text string) []byte { return p.rawTailUnder(p.tailHead(), text) }
+
+// rawTailUnder does so under any clear bytes.
+func (p *parts) rawTailUnder(head []byte, text string) []byte {
 	content := make([]byte, 3768)
 	copy(content, text)
 	key := p.secret.TailKey()

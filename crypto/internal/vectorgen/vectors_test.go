@@ -121,7 +121,10 @@ func check(t *testing.T, v entry, file []byte, all plaintext) {
 func (v entry) keyring(t *testing.T) object.Keyring {
 	t.Helper()
 	return object.KeyringFunc(func(id object.Identity) (keys.ObjectSecret, error) {
-		if id.Mode == object.ModeCustomer {
+		switch customer := id.Mode == object.ModeCustomer; {
+		case id.VaultID.String() != v.Vault, customer && v.CustomerKey == "", !customer && (v.VRK == "" || id.Epoch != v.Epoch):
+			return keys.ObjectSecret{}, object.ErrWrongKey
+		case customer:
 			key, err := keys.ParseCustomerKey(decodeHex(t, v.CustomerKey))
 			if err != nil {
 				return keys.ObjectSecret{}, err
@@ -182,7 +185,11 @@ func checkMetadata(t *testing.T, v entry, f *object.File) {
 	}
 	var parts []part
 	for _, e := range f.Table {
-		parts = append(parts, part{Part: e.Part, Plain: e.Plain, MD5: hex.EncodeToString(e.MD5[:]), Checksum: hex.EncodeToString(e.Checksum)})
+		p := part{Part: e.Part, Plain: e.Plain, Checksum: hex.EncodeToString(e.Checksum)}
+		if e.HasMD5 {
+			p.MD5 = hex.EncodeToString(e.MD5[:])
+		}
+		parts = append(parts, p)
 	}
 	if !reflect.DeepEqual(parts, v.Parts) {
 		t.Errorf("%s: parts %v, want %v", v.Name, parts, v.Parts)
@@ -195,12 +202,23 @@ func checkNote(t *testing.T, v entry, sealed []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := object.ParseNoteHeader(sealed)
-	if err != nil {
-		t.Errorf("%s: %v", v.Name, err)
+	got, err := openNote(t, v, vrk.StateKey(), sealed)
+	if answer := resultOf(err); answer != v.Result {
+		t.Errorf("%s: %s, want %s", v.Name, answer, v.Result)
 		return
 	}
-	id.VaultID = object.VaultID(decodeHex(t, v.Vault))
+	if err == nil && !reflect.DeepEqual(got, v.Note) {
+		t.Errorf("%s: %v, want %v", v.Name, got, v.Note)
+	}
+}
+
+func openNote(t *testing.T, v entry, key keys.StateKey, sealed []byte) (map[string]string, error) {
+	t.Helper()
+	id, err := object.ParseNoteHeader(sealed)
+	if err != nil {
+		return nil, err
+	}
+	id.VaultID, id.Epoch = object.VaultID(decodeHex(t, v.Vault)), v.Epoch
 	u := object.Upload{Identity: id, ID: v.Upload}
 	got := make(map[string]string)
 	set := func(key, value string) {
@@ -210,34 +228,31 @@ func checkNote(t *testing.T, v entry, sealed []byte) {
 	}
 	switch v.Kind {
 	case "upload-note":
-		n, err := object.OpenUploadNote(vrk.StateKey(), u, sealed)
+		n, err := object.OpenUploadNote(key, u, sealed)
 		if err != nil {
-			t.Errorf("%s: %v", v.Name, err)
-			return
+			return nil, err
 		}
-		got = map[string]string{"b": n.Bucket, "k": n.Key, "pr": n.Principal, "ca": n.ChecksumAlgorithm, "ct": n.ChecksumType}
+		got = map[string]string{"b": n.Bucket, "k": n.Key, "pr": n.Principal}
+		set("ca", n.ChecksumAlgorithm)
+		set("ct", n.ChecksumType)
 		if id.Mode == object.ModeCustomer {
 			set("kt", base64.StdEncoding.EncodeToString(n.TableKey.Reveal()[:]))
 			set("kl", base64.StdEncoding.EncodeToString(n.TailKey.Reveal()[:]))
 		}
 	case "part-note":
-		n, err := object.OpenPartNote(vrk.StateKey(), u, v.Part, sealed)
+		n, err := object.OpenPartNote(key, u, v.Part, sealed)
 		if err != nil {
-			t.Errorf("%s: %v", v.Name, err)
-			return
+			return nil, err
 		}
 		got = map[string]string{"n": strconv.Itoa(n.Part), "p": strconv.FormatInt(n.Plain, 10), "e": n.ETag}
 		set("be", n.BackendETag)
 		set("held", n.Held)
 	case "done-note":
-		n, err := object.OpenDoneNote(vrk.StateKey(), u, sealed)
+		n, err := object.OpenDoneNote(key, u, sealed)
 		if err != nil {
-			t.Errorf("%s: %v", v.Name, err)
-			return
+			return nil, err
 		}
 		got["e"] = n.ETag
 	}
-	if !reflect.DeepEqual(got, v.Note) {
-		t.Errorf("%s: %v, want %v", v.Name, got, v.Note)
-	}
+	return got, nil
 }
