@@ -117,6 +117,9 @@ func (f *File) openKeyring(s *slot, seed []byte) (*keyring, error) {
 	}
 	defer clear(plain)
 	ring, err := parseKeyring(plain)
+	if errors.Is(err, ErrTooNew) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrForged, err)
 	}

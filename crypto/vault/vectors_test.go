@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -291,6 +292,7 @@ func makeVectors(t *testing.T) map[string]vector {
 	v = bad("another vault than the pinned one", "other vault", alone.file.raw)
 	v.Pin = string(pinOf(t, thief).Encode())
 	all["pin-other-vault"] = v
+	maps.Copy(all, ruleVectors(t, keyText, alone, both))
 	return all
 }
 

@@ -15,8 +15,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -105,9 +107,18 @@ func openSealed(key []byte, context string, message []byte) []byte {
 // object is a JSON object in which no key came twice.
 type object map[string]any
 
-// readObject reads sealed or signed JSON. Half surrogate pairs are left to decoder.py.
+// noHalfPairs refuses escapes that give half of a surrogate pair, which encoding/json would replace.
+func noHalfPairs(text string) {
+	const high, low = `\\u[dD][89abAB][[:xdigit:]]{2}`, `\\u[dD][c-fC-F][[:xdigit:]]{2}`
+	text = strings.ReplaceAll(text, `\\`, "")
+	text = regexp.MustCompile(high+low).ReplaceAllString(text, "")
+	demand(!regexp.MustCompile(high+"|"+low).MatchString(text), "damaged")
+}
+
+// readObject reads sealed or signed JSON.
 func readObject(data []byte) object {
 	demand(utf8.Valid(data), "damaged")
+	noHalfPairs(string(data))
 	tokens := json.NewDecoder(bytes.NewReader(data))
 	tokens.UseNumber()
 	value, isObject := readValue(tokens, 8).(object)
@@ -160,6 +171,19 @@ func (o object) number(name string) uint64 {
 	return uint64(number)
 }
 
+func (o object) numberWithin(name string, least, most uint64) uint64 {
+	number := o.number(name)
+	demand(least <= number && number <= most, "damaged")
+	return number
+}
+
+// onlyKnown refuses what section 10 says of unknown keys; line 1 of a vault file is exempt.
+func (o object) onlyKnown(names ...string) {
+	for name := range o {
+		demand(slices.Contains(names, name) || name != "" && 'a' <= name[0] && name[0] <= 'z', "too new")
+	}
+}
+
 func (o object) list(name string) []object {
 	values, ok := o[name].([]any)
 	demand(ok, "damaged")
@@ -197,6 +221,7 @@ type openedVault struct {
 	id         []byte
 	generation uint64
 	epoch      uint64
+	settings   [3]any
 	line       []byte
 	roots      map[uint64][]byte // root keys by epoch
 	names      []byte            // VNK
@@ -209,14 +234,19 @@ func openVault(file []byte, key, password string) (opened *openedVault, err erro
 	demand(len(file) <= 1<<20 && len(lines) == 4 && len(lines[3]) == 0 && !bytes.Contains(file, []byte("\r")), "damaged")
 	head := readObject(lines[0])
 	demand(head.number("fmt") == 1 && head.number("suite") == 1, "too new")
-	demand(head.text("names") == "plain", "too new")
-	demand(head.text("etag") == "md5" || head.text("etag") == "opaque", "damaged")
-	v := &openedVault{id: head.hex("vault", 16), generation: head.number("gen"), epoch: head.number("epoch"), line: lines[0]}
+	names, etag, keyMax := head.text("names"), head.text("etag"), head.numberWithin("key_max", 64, 65535)
+	head.numberWithin("created", 0, lastMillisecond)
+	demand(len(head.raw("keyring", -1)) >= 72, "damaged")
+	v := &openedVault{
+		id: head.hex("vault", 16), generation: head.numberWithin("gen", 1, 9_999_999_999), epoch: head.numberWithin("epoch", 1, 1<<32-1),
+		settings: [3]any{names, etag, keyMax}, line: lines[0],
+	}
+	demand(names == "plain" && (etag == "md5" || etag == "opaque"), "too new")
 	slots := head.list("slots")
 	checkSlots(slots)
 	for _, slot := range slots {
 		input, salt := known(slot, key, password)
-		if input == nil {
+		if input == nil || !understood(slot) {
 			continue
 		}
 		if v.openSlot(head, slot, input, salt, strictBase64(string(lines[1]), 32), strictBase64(string(lines[2]), 32)) {
@@ -226,15 +256,33 @@ func openVault(file []byte, key, password string) (opened *openedVault, err erro
 	panic(refusal("wrong key"))
 }
 
+// lastMillisecond ends the year 9999.
+const lastMillisecond = 253402300799999
+
+// understood says whether this reader knows the slot's type and, if it is one for a password, how the password becomes a key.
+func understood(slot object) bool {
+	switch slot.text("type") {
+	case "password":
+		return slot.object("kdf").text("alg") == "argon2id" && slot.object("kdf").number("v") == 19
+	case "recovery", "credential":
+		return true
+	}
+	return false
+}
+
 func checkSlots(slots []object) {
 	demand(len(slots) <= 256, "damaged")
-	people := 0
+	people, seen := 0, map[string]bool{}
 	for _, slot := range slots {
-		kind := slot.text("type")
-		if kind != "password" && kind != "recovery" && kind != "credential" {
+		if !understood(slot) {
 			continue
 		}
-		slot.hex("id", 8)
+		kind, id := slot.text("type"), string(slot.hex("id", 8))
+		demand(!seen[id], "damaged")
+		seen[id] = true
+		label := slot.text("label")
+		demand(len(label) <= 128 && !strings.ContainsFunc(label, unicode.IsControl), "damaged")
+		slot.numberWithin("created", 0, lastMillisecond)
 		slot.raw("pk", 1216)
 		slot.raw("krk", 1168)
 		if kind == "credential" {
@@ -242,14 +290,17 @@ func checkSlots(slots []object) {
 		}
 		people++
 		slot.raw("sk", 136)
-		if kind == "password" {
-			kdf := slot.object("kdf")
-			demand(kdf.text("alg") == "argon2id" && kdf.number("v") == 19, "damaged")
-			within := func(name string, low, high uint64) bool { return low <= kdf.number(name) && kdf.number(name) <= high }
-			demand(within("m_kib", 19<<10, 2<<20) && within("t", 1, 16) && within("p", 1, 8), "damaged")
+		if kind == "recovery" {
+			slot.raw("salt", 32)
+			continue
 		}
+		kdf := slot.object("kdf")
+		kdf.raw("salt", 32)
+		kdf.numberWithin("m_kib", 19<<10, 2<<20)
+		kdf.numberWithin("t", 1, 16)
+		kdf.numberWithin("p", 1, 8)
 	}
-	demand(people <= 16, "damaged")
+	demand(1 <= people && people <= 16, "damaged")
 }
 
 // known is what a person knows, as 32 bytes, and the slot's salt; nil where it does not fit the slot's type.
@@ -276,7 +327,7 @@ func (v *openedVault) openSlot(head, slot object, input, salt, mac, chain []byte
 	if errors.Is(err, refusal("wrong key")) {
 		return false
 	}
-	demand(err == nil && len(private) == 64, "damaged")
+	demand(err == nil && len(private) == 64, "forged")
 	seed, authentication := private[:32], private[32:]
 	demand(hmac.Equal(mac, hmacSHA256(expand(authentication, word("vaultfile"), 32), v.line)), "forged")
 
@@ -287,18 +338,31 @@ func (v *openedVault) openSlot(head, slot object, input, salt, mac, chain []byte
 	demand(err == nil && len(krk) == 32, "forged")
 	sealed, err := tryOpen(krk, word("keyring")+string(v.id)+number64(v.generation), head.raw("keyring", -1))
 	demand(err == nil, "forged")
-	ring := readObject(sealed)
+	err = v.readKeyring(sealed)
+	demand(!errors.Is(err, refusal("too new")), "too new")
+	demand(err == nil && v.roots[v.epoch] != nil, "forged")
+	demand(hmac.Equal(chain, hmacSHA256(expand(v.roots[v.epoch], word("chain"), 32), v.line)), "forged")
+	return true
+}
 
+func (v *openedVault) readKeyring(sealed []byte) (err error) {
+	defer recoverRefusal(&err)
+	ring := readObject(sealed)
+	ring.onlyKnown("vrk", "vnk", "creds")
 	v.names, v.roots = ring.raw("vnk", 64), map[uint64][]byte{}
 	last := uint64(0)
 	for _, row := range ring.list("vrk") {
-		demand(row.number("e") > last, "damaged")
-		last = row.number("e")
+		row.onlyKnown("e", "k")
+		last = row.numberWithin("e", last+1, v.epoch)
 		v.roots[last] = row.raw("k", 32)
 	}
-	demand(last == v.epoch && last > 0, "forged")
-	demand(hmac.Equal(chain, hmacSHA256(expand(v.roots[last], word("chain"), 32), v.line)), "forged")
-	return true
+	for _, row := range ring.list("creds") {
+		row.onlyKnown("n", "id", "c")
+		row.numberWithin("n", 1, 1<<53)
+		row.hex("id", 16)
+		row.raw("c", 32)
+	}
+	return nil
 }
 
 func tryOpen(key []byte, context string, message []byte) (plain []byte, err error) {
@@ -320,6 +384,7 @@ func (v *openedVault) checkPin(text []byte) (err error) {
 	demand(v.generation >= pin.number("gen") && v.epoch >= pin.number("epoch"), "rollback")
 	sum := sha256.Sum256(v.line)
 	demand(v.generation > pin.number("gen") || bytes.Equal(pin.raw("sha256", 32), sum[:]), "rollback")
+	demand(v.settings == [3]any{pin.text("names"), pin.text("etag"), pin.number("key_max")}, "forged")
 	pinned, there := v.roots[pin.number("epoch")]
 	demand(there && hmac.Equal(expand(pinned, word("pin"), 32), pin.raw("pin", 32)), "forged")
 	return nil

@@ -33,7 +33,7 @@ type vaultVector struct {
 // Each vector is opened with every secret that it names, separately.
 func TestSecondReaderOpensEveryVaultVector(t *testing.T) {
 	paths, err := filepath.Glob(filepath.Join(root(t), "crypto", "vault", "testdata", "vectors", "*.json"))
-	if err != nil || len(paths) < 30 {
+	if err != nil || len(paths) < 90 {
 		t.Fatalf("%d vectors, %v", len(paths), err)
 	}
 	for _, path := range paths {
