@@ -20,7 +20,7 @@ func OpaqueETag(backend string) string {
 	case !isHex32(digest):
 	case !multipart:
 		return backend + "-1"
-	case count != "" && strings.Trim(count, "0123456789") == "":
+	case count != "" && len(count) <= 5 && strings.Trim(count, "0123456789") == "":
 		return backend
 	}
 	sum := sha256.Sum256([]byte(backend))

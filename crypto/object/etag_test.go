@@ -10,7 +10,10 @@ func TestOpaqueETags(t *testing.T) {
 	for backend, want := range map[string]string{
 		md5:              md5 + "-1",
 		md5 + "-12":      md5 + "-12",
+		md5 + "-10000":   md5 + "-10000",
+		md5 + "-123456":  "d510a23a8f229d63109f87351d330245-1",
 		md5 + "-":        "",
+		"7":              "7902699be42c8a8e46fbbb4501726517-1",
 		md5 + "-x":       "",
 		"":               "e3b0c44298fc1c149afbf4c8996fb924-1",
 		"1790-5-12345":   "",

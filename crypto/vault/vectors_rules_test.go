@@ -115,6 +115,12 @@ func ruleVectors(t *testing.T, keyText string, alone, both *Opened) map[string]v
 		t.Fatal(err)
 	}
 	pinned("pin-settings", "a later generation with other settings", "forged", pin, file.raw)
+	same := redraft(t, alone)
+	if file, err = same.write(); err != nil {
+		t.Fatal(err)
+	}
+	reread := &Opened{file: file, auth: alone.auth, ring: alone.ring}
+	pinned("pin-older-generation", "an older generation of the pinned epoch", "rollback", string(pinOf(t, reread).Encode()), alone.file.raw)
 	rotated, err := alone.Rotate()
 	if err != nil {
 		t.Fatal(err)
@@ -134,6 +140,7 @@ func (r *ruleBreaker) lines() {
 	r.keep("line-3-open", "line 3 has no line end", "damaged", []byte(strings.TrimSuffix(raw, "\n")))
 	r.keep("line-3-altered", "line 3 is altered", "forged", []byte(flipMAC(raw, 2)))
 	r.keep("line-2-altered", "line 2 is altered", "forged", []byte(flipMAC(raw, 1)))
+	r.keep("line-1-cr", "line 1 ends in a carriage return, which was signed", "damaged", sign([]byte(string(r.from.file.line)+"\r"), r.from.auth, r.root()))
 	r.keep("line-1-spaced", "line 1 has a space that was not signed", "forged", []byte(strings.Replace(raw, `"gen":1`, `"gen": 1`, 1)))
 	r.keep("line-1-spaced-signed", "white space in line 1 that was signed", "ok", sign([]byte(strings.Replace(string(r.from.file.line), `"gen":1`, `"gen" :	1`, 1)), r.from.auth, r.root()))
 	r.keep("later-format-alone", "a file of format 2 that has nothing else in common", "too new", sign([]byte(`{"fmt":2}`), r.from.auth, r.root()))
@@ -177,6 +184,11 @@ func (r *ruleBreaker) slots(both *Opened) {
 	r.slot(0, "pk-short", "a public key of 1215 bytes", "damaged", func(slot map[string]any) { slot["pk"] = make([]byte, 1215) })
 	r.slot(0, "sk-short", "a sealed private key of 135 bytes", "damaged", func(slot map[string]any) { slot["sk"] = make([]byte, 135) })
 	r.slot(0, "krk-long", "a wrapped keyring key of 1169 bytes", "damaged", func(slot map[string]any) { slot["krk"] = make([]byte, 1169) })
+	private, err := kem().GenerateKey()
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.slot(0, "pk-other", "a public key that is not the slot's own, and a keyring key wrapped to the right one", "forged", func(slot map[string]any) { slot["pk"] = private.PublicKey().Bytes() })
 	r.slot(0, "sk-altered", "the sealed private key is altered behind its commitment", "forged", func(slot map[string]any) { slot["sk"] = altered(r.T, slot["sk"]) })
 	r.slot(0, "krk-altered", "the wrapped keyring key is altered", "forged", func(slot map[string]any) { slot["krk"] = altered(r.T, slot["krk"]) })
 	r.edit("no-opener", "no slot for a password or the 64 digits", "damaged", func(line map[string]any) { line["slots"] = []any{} })
@@ -204,6 +216,10 @@ func (r *ruleBreaker) slots(both *Opened) {
 	}
 	r.edit("openers-16", "16 slots for people", "ok", copies(15))
 	r.edit("openers-17", "17 slots for people", "damaged", copies(16))
+	r.edit("other-slot-salt-short", "another slot than the one that opens has a salt of 31 bytes", "damaged", func(line map[string]any) {
+		copies(1)(line)
+		line["slots"].([]any)[1].(map[string]any)["salt"] = make([]byte, 31)
+	})
 	r.edit("same-slot-id", "two slots have one id", "damaged", func(line map[string]any) {
 		line["slots"] = append(line["slots"].([]any), line["slots"].([]any)[0])
 	})
@@ -213,6 +229,13 @@ func (r *ruleBreaker) slots(both *Opened) {
 	kdf := func(name, comment, expect, field string, value any) {
 		r.slot(1, name, comment, expect, func(slot map[string]any) { slot["kdf"].(map[string]any)[field] = value })
 	}
+	for field, size := range map[string]int{"pk": 1215, "sk": 135, "krk": 1169} {
+		comment := fmt.Sprintf("another slot than the one that opens has a %s of %d bytes", field, size)
+		r.slot(1, "other-slot-"+field, comment, "damaged", func(slot map[string]any) { slot[field] = make([]byte, size) })
+	}
+	r.slot(1, "kdf-unknown-shape", "a password slot of an unknown function, whose parameters have other names", "ok", func(slot map[string]any) {
+		slot["kdf"] = map[string]any{"alg": "argon3", "v": 1, "cost": "high"}
+	})
 	kdf("kdf-unknown", "a password slot of an unknown function is ignored for opening", "ok", "alg", "argon3")
 	kdf("kdf-other-version", "a password slot of an unknown version of the function is ignored for opening", "ok", "v", 20)
 	kdf("kdf-unknown-field", "an unknown field of a kdf is ignored for opening", "ok", "Later", 1)
