@@ -72,7 +72,8 @@ func (id Identity) check() error {
 }
 
 // Keyring finds the secret of an object whose clear bytes say id. It returns an error when it has no key for it, for example of that
-// epoch; the error comes back to whoever asked for the object as it is.
+// epoch; the error comes back to whoever asked for the object as it is. A keyring of a vault refuses the objects of other vaults in both
+// modes: in ModeCustomer the vault id is no part of the keys, and nothing here would notice.
 type Keyring interface {
 	Secret(id Identity) (keys.ObjectSecret, error)
 }

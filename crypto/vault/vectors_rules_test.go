@@ -3,6 +3,7 @@ package vault
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -205,10 +206,7 @@ func (r *ruleBreaker) slots(both *Opened) {
 		return func(line map[string]any) {
 			first := line["slots"].([]any)[0].(map[string]any)
 			for i := range count {
-				again := map[string]any{}
-				for name, value := range first {
-					again[name] = value
-				}
+				again := maps.Clone(first)
 				again["id"] = fmt.Sprintf("%016x", i)
 				line["slots"] = append(line["slots"].([]any), again)
 			}

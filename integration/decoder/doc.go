@@ -4,6 +4,7 @@
 // standard library, opens the vault file and system records, because that package has no ML-KEM. Both were written from docs/FORMAT.md and from
 // nothing else, so that what they open is what the document says and not what the product happens to do.
 //
-// It promises that every frozen vector is opened or refused as its manifest says, and that what a running gateway writes is opened too. It
-// does not promise speed. A missing Python is a failure and not a skip; only -short leaves these tests out.
+// It promises that every frozen vector is opened or refused as its manifest says, that a check left out of decoder.py is noticed by the
+// vectors that omissions_test.go names, and that what a running gateway writes is opened too. It does not promise speed. A missing Python
+// is a failure and not a skip; only -short leaves these tests out.
 package decoder

@@ -81,11 +81,11 @@ func frameRules() []vector {
 
 // keyRules are objects without a fault, but for somebody else, or of a version to come.
 func keyRules() []vector {
-	honest := func(name, fact, result string, mode object.Mode, change func(g *generator)) vector {
+	honest := func(name, fact string, mode object.Mode, change func(g *generator)) vector {
 		return vector{name: "key-" + name, fact: fact, make: func(g *generator) []byte {
 			p := g.start(mode).add(0, 1)
 			file := p.finish(g, p.metadata())
-			g.refused(result, 0)
+			g.refused("wrong key", 0)
 			change(g)
 			return file
 		}}
@@ -106,13 +106,13 @@ func keyRules() []vector {
 		}}
 	}
 	return []vector{
-		honest("other-vault", "the object of another vault that has the same root key", "wrong key", object.ModeVault, otherVault),
-		honest("other-vault-customer", "the object of another vault, sealed with this client's key", "wrong key", object.ModeCustomer, otherVault),
-		honest("other-epoch", "the root key is that of another epoch", "wrong key", object.ModeVault, func(g *generator) { g.Epoch = 4 }),
-		honest("vault-key-missing", "an object in mode V, and only a client's key", "wrong key", object.ModeVault, func(g *generator) {
+		honest("other-vault", "the object of another vault that has the same root key", object.ModeVault, otherVault),
+		honest("other-vault-customer", "the object of another vault, sealed with this client's key", object.ModeCustomer, otherVault),
+		honest("other-epoch", "the root key is that of another epoch", object.ModeVault, func(g *generator) { g.Epoch = 4 }),
+		honest("vault-key-missing", "an object in mode V, and only a client's key", object.ModeVault, func(g *generator) {
 			g.CustomerKey, g.VRK = g.VRK, ""
 		}),
-		honest("customer-key-missing", "an object in mode C, and only a root key of epoch 0", "wrong key", object.ModeCustomer, func(g *generator) {
+		honest("customer-key-missing", "an object in mode C, and only a root key of epoch 0", object.ModeCustomer, func(g *generator) {
 			g.VRK, g.CustomerKey = g.CustomerKey, ""
 		}),
 		flip("tail-epoch", "the tail says another epoch", 1, -object.TailSize+15, "wrong key", 0),

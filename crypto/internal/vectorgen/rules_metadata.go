@@ -116,12 +116,10 @@ func metadataRules() []vector {
 		missing("length", `"p":1,`), missing("frames", `"n":1,`), missing("part", `"pn":0,`), missing("bucket", `"b":"bucket",`),
 		missing("key", `"k":"folder/key",`), missing("time", `"t":1790000000123,`), missing("writer", `,"w":0`),
 		withContent("salt-missing", "a tail without the frame's salt is refused", "damaged", func(text string) string {
-			from := strings.Index(text, `"fs"`)
-			return text[:from] + text[strings.Index(text, `"fc"`):]
+			return without(text, `"fs"`, `"fc"`)
 		}),
 		withContent("commitment-missing", "a tail without the frame's commitment is refused", "damaged", func(text string) string {
-			from := strings.Index(text, `"fc"`)
-			return text[:from] + text[strings.Index(text, `"b"`):]
+			return without(text, `"fc"`, `"b"`)
 		}),
 		greatest, last, laterInChecksum, freeText, bothKinds,
 		replaced("writer-beyond", "the number of a credential is above 31 bits", "damaged", 0, `"w":0`, `"w":2147483648`),
@@ -176,6 +174,16 @@ func metadataRules() []vector {
 			return p.finish(g, m)
 		}},
 	}
+}
+
+// without cuts text from one place to another that stays.
+func without(text, from, to string) string {
+	head, rest, _ := strings.Cut(text, from)
+	_, tail, found := strings.Cut(rest, to)
+	if !found {
+		panic("vectorgen: internal error: nothing to cut")
+	}
+	return head + to + tail
 }
 
 // expecting changes what must come out of an object whose tail says something else than the others.
