@@ -236,6 +236,12 @@ func (r *ruleBreaker) slots(both *Opened) {
 	})
 	kdf("kdf-unknown", "a password slot of an unknown function is ignored for opening", "ok", "alg", "argon3")
 	kdf("kdf-other-version", "a password slot of an unknown version of the function is ignored for opening", "ok", "v", 20)
+	for name, unknown := range map[string]string{"kdf-unknown-password": "kdf-unknown", "kdf-other-version-password": "kdf-other-version"} {
+		v := r.all[unknown]
+		v.Comment, v.Expect = "the right password, and its slot has an unknown function or an unknown version of it", "wrong key"
+		v.RecoveryKey, v.Password, v.Epochs, v.Names = "", victimPassword, nil, nil
+		r.all[name] = v
+	}
 	kdf("kdf-unknown-field", "an unknown field of a kdf is ignored for opening", "ok", "Later", 1)
 	kdf("kdf-passes-none", "a password slot of no pass", "damaged", "t", 0)
 	kdf("kdf-passes-many", "a password slot of 17 passes", "damaged", "t", 17)
@@ -260,6 +266,7 @@ func (r *ruleBreaker) keyrings() {
 	ring("twice", "a key that comes twice in the keyring", "forged", `{"vrk"`, `{"vnk":"","vrk"`)
 	ring("exponent", "an epoch with an exponent", "forged", `"e":1`, `"e":1e0`)
 	ring("epochs-equal", "two keys of one epoch", "forged", `[{"e":1`, `[{"e":1,`+other+`,{"e":1`)
+	ring("epochs-equal-behind", "two keys of one epoch, the other one last", "forged", `],"vnk"`, `,{"e":1,`+other+`],"vnk"`)
 	ring("epochs-descend", "epochs that descend", "forged", `[{"e":1`, `[{"e":2,`+other+`,{"e":1`)
 	ring("epoch-zero", "a key of epoch 0 ahead of the others", "forged", `[{"e":1`, `[{"e":0,`+other+`,{"e":1`)
 	ring("newer-than-file", "the keyring has a later epoch than the file", "forged", `],"vnk"`, `,{"e":2,`+other+`],"vnk"`)
