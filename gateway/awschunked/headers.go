@@ -10,6 +10,7 @@ import (
 const (
 	maxTrailers      = 16
 	trailerSignature = "x-amz-trailer-signature"
+	checksumTrailer  = "x-amz-checksum-"
 )
 
 // ParseDecodedLength reads x-amz-decoded-content-length, which every aws-chunked body needs. The error is an *[Error].
@@ -26,13 +27,13 @@ func ParseDecodedLength(h http.Header) (int64, error) {
 }
 
 // ParseTrailerNames reads x-amz-trailer: header names separated by commas, over one or several headers. It returns them in lower case,
-// nil when there are none. Repeated names, more than 16, and what no header is called are refused with an *[Error].
+// nil when there are none. Trailers carry checksums and nothing else: other names, repeated ones and more than 16 are refused with an *[Error].
 func ParseTrailerNames(h http.Header) ([]string, error) {
 	var names []string
 	for _, value := range h["X-Amz-Trailer"] {
 		for name := range strings.SplitSeq(value, ",") {
 			name = strings.ToLower(strings.Trim(name, " \t"))
-			if !token(name) || name == trailerSignature || slices.Contains(names, name) || len(names) == maxTrailers {
+			if !token(name) || !strings.HasPrefix(name, checksumTrailer) || slices.Contains(names, name) || len(names) == maxTrailers {
 				return nil, refuse(InvalidTrailerNames, "The value specified in the x-amz-trailer header is not supported")
 			}
 			names = append(names, name)

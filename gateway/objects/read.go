@@ -24,7 +24,19 @@ type ReadConditions struct {
 type RangeSpec struct {
 	First, Last int64
 	Suffix      int64
-	HasSuffix   bool // "bytes=-0" has Suffix 0 and is unsatisfiable
+	HasSuffix   bool            // "bytes=-0" has Suffix 0 and is unsatisfiable
+	If          *RangeCondition // nil = unconditional
+}
+
+// RangeCondition is an If-Range header: of an object with another ETag or another time the whole is sent instead of the range, so that a client
+// that has a part of the old object does not join it to a part of the new one. A condition with neither never holds.
+type RangeCondition struct {
+	ETag    string // without quotes
+	ModTime time.Time
+}
+
+func (c *RangeCondition) holds(etag string, modified time.Time) bool {
+	return c == nil || c.ETag != "" && c.ETag == etag || !c.ModTime.IsZero() && c.ModTime.Equal(wholeSeconds(modified))
 }
 
 // GetInput is one GetObject or HeadObject.
@@ -181,7 +193,7 @@ func (s *Service) readOnce(ctx context.Context, at *place, in *GetInput, why pur
 			}
 		}
 	}
-	if in.Range != nil {
+	if in.Range != nil && in.Range.If.holds(r.etag, r.info.ModTime) {
 		if err := out.chooseRange(in.Range); err != nil {
 			return nil, err
 		}

@@ -224,16 +224,24 @@ func (s *Service) copyPart(ctx context.Context, in *CopyPartInput) (*PartInfo, e
 	}
 }
 
+// badCopyRange is what S3 says of a range that does not lie wholly inside the source, where a GET would shorten it.
+func badCopyRange(size int64) *Error {
+	return refuse(InvalidArgument, fmt.Sprintf("Range specified is not valid for source object of size: %d", size))
+}
+
 func (s *Service) copyPartOnce(ctx context.Context, u *upload, in *CopyPartInput) (*PartInfo, error) {
 	src, err := s.read(ctx, &GetInput{
 		Bucket: in.Source.Bucket, Key: in.Source.Key, Range: in.Range, Conditions: in.Source.Conditions, CustomerKey: in.Source.CustomerKey,
 	}, asSource)
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind == InvalidRange {
+		return nil, badCopyRange(e.ActualSize)
+	}
 	if err != nil {
 		return nil, fail(in.Source.Bucket, in.Source.Key, err)
 	}
 	defer func() { _ = src.Body.Close() }()
 	if r := in.Range; r != nil && (r.HasSuffix || r.Last < r.First || r.Last >= src.Size) {
-		return nil, refuse(InvalidRange, fmt.Sprintf("the range to copy must lie inside the source, which has %d bytes", src.Size))
+		return nil, badCopyRange(src.Size)
 	}
 	if err := u.checkPart(in.Number, src.Length); err != nil {
 		return nil, err

@@ -18,6 +18,21 @@ func readConditions(h http.Header) objects.ReadConditions {
 	}
 }
 
+// rangeCondition reads If-Range: one strong ETag, in quotes or, as S3's clients send them, without, or a date. Anything else is a condition that
+// does not hold (RFC 9110, 13.1.5).
+func rangeCondition(values []string) *objects.RangeCondition {
+	if len(values) == 0 {
+		return nil
+	}
+	if len(values) > 1 || strings.HasPrefix(values[0], "W/") || strings.Contains(values[0], "\", ") {
+		return &objects.RangeCondition{}
+	}
+	if t := parseHTTPTime(values[0]); !t.IsZero() {
+		return &objects.RangeCondition{ModTime: t}
+	}
+	return &objects.RangeCondition{ETag: strings.Trim(values[0], `"`)}
+}
+
 // sourceConditions collects the conditions a copy puts on its source.
 func sourceConditions(h http.Header) (objects.ReadConditions, error) {
 	var c objects.ReadConditions

@@ -63,7 +63,9 @@ func (c *call) getInput() (*objects.GetInput, *customerKey, error) {
 	}
 	in := &objects.GetInput{Bucket: c.target.bucket, Key: c.target.key, Conditions: readConditions(c.headers), CustomerKey: key.value()}
 	if header := c.headers.Get("Range"); header != "" {
-		in.Range = parseRange(header)
+		if in.Range = parseRange(header); in.Range != nil {
+			in.Range.If = rangeCondition(c.headers.Values("If-Range"))
+		}
 	}
 	if c.query.has("partNumber") {
 		if in.PartNumber, err = c.query.partNumber(); err != nil {

@@ -54,6 +54,61 @@ func TestRanges(t *testing.T) {
 	}
 }
 
+// TestCopyRanges: a range to copy that the source does not have is refused, where a GET would shorten it.
+func TestCopyRanges(t *testing.T) {
+	s := newSite(t, siteOptions{})
+	s.put("source", bytes.Repeat([]byte("x"), 100))
+	id := s.createUpload("copied")
+	for _, header := range []string{"bytes=0-100", "bytes=99-100", "bytes=100-100", "bytes=5-4", "bytes=-5", "bytes=5-", "0-5", "bytes=0-1,3-4", "bytes=0-99999999999999999999"} {
+		a := s.ask(http.MethodPut, "/"+testBucket+"/copied?partNumber=1&uploadId="+id, nil, "x-amz-copy-source: "+testBucket+"/source", "x-amz-copy-source-range: "+header)
+		s.want(a, 400, "InvalidArgument")
+		if header == "bytes=0-100" && !strings.Contains(string(a.body), "source object of size: 100<") {
+			t.Errorf("%s: %s", header, a)
+		}
+	}
+	if a := s.ask(http.MethodGet, "/"+testBucket+"/copied?uploadId="+id, nil); a.status != 200 || strings.Contains(string(a.body), "<Part>") {
+		t.Errorf("a part was kept: %s", a)
+	}
+	s.want(s.ask(http.MethodPut, "/"+testBucket+"/copied?partNumber=1&uploadId="+id, nil, "x-amz-copy-source: "+testBucket+"/source", "x-amz-copy-source-range: bytes=99-99"), 200, "")
+}
+
+// TestIfRange: a client that goes on with a download gets the whole object when it is not the one it began with.
+func TestIfRange(t *testing.T) {
+	s := newSite(t, siteOptions{})
+	body := bytes.Repeat([]byte("0123456789"), 20_000)
+	put := s.put("r", body)
+	etag := put.header.Get("Etag")
+	modified := s.ask(http.MethodHead, "/"+testBucket+"/r", nil).header.Get("Last-Modified")
+	for header, status := range map[string]int{
+		etag:                            206,
+		strings.Trim(etag, `"`):         206,
+		modified:                        206,
+		`"stale"`:                       200,
+		"W/" + etag:                     200,
+		etag + ", " + etag:              200,
+		"*":                             200,
+		"":                              200,
+		"nonsense":                      200,
+		"Mon, 02 Jan 2006 15:04:05 GMT": 200,
+		time.Now().Add(time.Hour).UTC().Format(http.TimeFormat): 200,
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			a := s.ask(method, "/"+testBucket+"/r", nil, "Range: bytes=199990-", "If-Range: "+header)
+			want := body
+			if status == 206 {
+				want = body[199990:]
+			}
+			if a.status != status || method == http.MethodGet && !bytes.Equal(a.body, want) || (a.header.Get("Content-Range") != "") != (status == 206) {
+				t.Errorf("%s If-Range: %s: %d, %d bytes, %q", method, header, a.status, len(a.body), a.header.Get("Content-Range"))
+			}
+		}
+	}
+	// The condition of a range that is not there does not matter, and of another object a range past the end is no fault.
+	s.want(s.ask(http.MethodGet, "/"+testBucket+"/r", nil, `If-Range: "stale"`), 200, "")
+	s.want(s.ask(http.MethodGet, "/"+testBucket+"/r", nil, "Range: bytes=900000-", `If-Range: "stale"`), 200, "")
+	s.want(s.ask(http.MethodGet, "/"+testBucket+"/r", nil, "Range: bytes=900000-", "If-Range: "+etag), 416, "InvalidRange")
+}
+
 func TestReadConditions(t *testing.T) {
 	s := newSite(t, siteOptions{})
 	etag := s.put("c", []byte("x")).header.Get("Etag")

@@ -137,7 +137,8 @@ func (s *Signed) checkTime(now time.Time) error {
 	age := now.Sub(s.Date)
 	switch {
 	case !s.Presigned && (age > maxSkew || age < -maxSkew):
-		return refuse(TimeSkewed, "The difference between the request time and the server's time is too large.")
+		return refuse(TimeSkewed, "The difference between the request time (%s) and the server's time (%s) is larger than 15 minutes; set the clock that is wrong.",
+			s.Date.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	case s.Presigned && age < -maxSkew:
 		return refuse(NotYetValid, "Request is not valid yet")
 	case s.Presigned && age > s.Expires:

@@ -82,8 +82,8 @@ func (e *Event) set(change func()) {
 	change()
 }
 
-// Finish writes the event's one log line and counts it in metrics, either of which may be nil. Only the first call does. A status of
-// 500 and above is logged as an error, everything else as information.
+// Finish writes the event's one log line and counts it in metrics, either of which may be nil. Only the first call does. Statuses of
+// 500 and above are logged as errors, but for 503, a warning, and 501, which like all others is information.
 func (e *Event) Finish(ctx context.Context, logger *slog.Logger, metrics *Metrics, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -98,11 +98,19 @@ func (e *Event) Finish(ctx context.Context, logger *slog.Logger, metrics *Metric
 	if logger == nil {
 		return
 	}
-	level := slog.LevelInfo
-	if e.status >= http.StatusInternalServerError {
-		level = slog.LevelError
+	logger.LogAttrs(ctx, levelOf(e.status), "request", e.attrs(took)...)
+}
+
+// levelOf is how much a status concerns the operator. What is not implemented is the client's question answered, and being asked to come
+// later is a sign of load.
+func levelOf(status int) slog.Level {
+	switch {
+	case status < http.StatusInternalServerError, status == http.StatusNotImplemented:
+		return slog.LevelInfo
+	case status == http.StatusServiceUnavailable:
+		return slog.LevelWarn
 	}
-	logger.LogAttrs(ctx, level, "request", e.attrs(took)...)
+	return slog.LevelError
 }
 
 // attrs leaves out what is not known.
