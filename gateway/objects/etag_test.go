@@ -15,17 +15,17 @@ func TestOpaqueETag(t *testing.T) {
 		digits: digits + "-1", digits + "-1": digits + "-1", digits + "-10000": digits + "-10000",
 		"": "e3b0c44298fc1c149afbf4c8996fb924-1", "abc": "ba7816bf8f01cfea414140de5dae2223-1",
 	} {
-		if got := opaqueETag(backend); got != want {
-			t.Errorf("opaqueETag(%q) = %q, want %q", backend, got, want)
+		if got := object.OpaqueETag(backend); got != want {
+			t.Errorf("object.OpaqueETag(%q) = %q, want %q", backend, got, want)
 		}
 	}
 	seen := map[string]string{}
 	for _, backend := range []string{
 		"", "abc", digits[:31], digits + "0", strings.ToUpper(digits), digits + "-", digits + "-x", digits + "-1-1", "-1", digits + "-123456", `"` + digits + `"`, digits,
 	} {
-		got := opaqueETag(backend)
+		got := object.OpaqueETag(backend)
 		if len(got) < 34 || got[32] != '-' {
-			t.Errorf("opaqueETag(%q) = %q looks like an MD5", backend, got)
+			t.Errorf("object.OpaqueETag(%q) = %q looks like an MD5", backend, got)
 		}
 		if other, ok := seen[got]; ok {
 			t.Errorf("%q and %q are both %q", backend, other, got)
@@ -48,7 +48,7 @@ func TestShownETag(t *testing.T) {
 		{vault.ETagOpaque, object.ModeVault, inTail, false},
 		{vault.ETagOpaque, object.ModeCustomer, "", false},
 	} {
-		want := opaqueETag(backend)
+		want := object.OpaqueETag(backend)
 		if tc.own {
 			want = inTail
 		}

@@ -165,7 +165,7 @@ func newEntry(key string, found *providers.Entry) *entry {
 // revise takes over what the backend says of the object, and what follows from it without I/O.
 func (e *entry) revise(info *providers.Info) {
 	e.backendETag, e.stored = info.ETag, info.Size
-	e.ModTime, e.ETag = wholeSeconds(info.ModTime), opaqueETag(info.ETag)
+	e.ModTime, e.ETag = wholeSeconds(info.ModTime), object.OpaqueETag(info.ETag)
 	plain, ok := object.PlainSize(info.Size)
 	if e.Size, e.foreign = plain, !ok; !ok {
 		e.Size = info.Size

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"sallyport/crypto/object"
+
 	"sallyport/crypto/vault"
 	"sallyport/providers/driver"
 	"sallyport/providers/local"
@@ -226,12 +228,12 @@ func TestListWhatIsNotOurs(t *testing.T) {
 	moved := w.plant("moved", w.stored("good"))
 	out := w.again().list(ListInput{})
 	want := []ListedObject{
-		{Key: "damaged", Size: 4, ETag: opaqueETag(damaged.ETag)},
+		{Key: "damaged", Size: 4, ETag: object.OpaqueETag(damaged.ETag)},
 		{Key: "empty", Size: 0},
-		{Key: "foreign", Size: 4095, ETag: opaqueETag(foreign.ETag)},
-		{Key: "foreign of our size", Size: 100, ETag: opaqueETag(sized.ETag)},
+		{Key: "foreign", Size: 4095, ETag: object.OpaqueETag(foreign.ETag)},
+		{Key: "foreign of our size", Size: 100, ETag: object.OpaqueETag(sized.ETag)},
 		{Key: "good", Size: 4, ETag: put.ETag},
-		{Key: "moved", Size: 4, ETag: opaqueETag(moved.ETag)},
+		{Key: "moved", Size: 4, ETag: object.OpaqueETag(moved.ETag)},
 	}
 	if len(out.Objects) != len(want) || out.Foreign != 2 || out.Unopened != 3 {
 		t.Fatalf("%+v", out)

@@ -356,7 +356,7 @@ func (s *Service) partsOnce(ctx context.Context, at *place, in *PartsInput) (*Pa
 			out.More = true
 			break
 		}
-		part := PartInfo{Number: f.Part, Size: f.Plain, ETag: hex.EncodeToString(f.Commitment[:16]) + "-1", ModTime: out.ModTime}
+		part := PartInfo{Number: f.Part, Size: f.Plain, ETag: object.OpaquePartETag(f.Commitment), ModTime: out.ModTime}
 		if len(table) > 0 {
 			if table[i].HasMD5 {
 				part.ETag = hex.EncodeToString(table[i].MD5[:])

@@ -2,6 +2,7 @@ package objects
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -41,10 +42,12 @@ func (s *Service) completeUpload(ctx context.Context, in *CompleteInput) (*PutOu
 		}
 	}
 	if len(parts) == 0 || finished(notes) {
-		if out := s.alreadyCompleted(ctx, u); out != nil {
+		switch out, err := s.alreadyCompleted(ctx, u, in); {
+		case err != nil:
+			return nil, err
+		case out != nil:
 			return out, nil
-		}
-		if finished(notes) {
+		case finished(notes):
 			return nil, errNoUpload()
 		}
 	}
@@ -58,7 +61,7 @@ func (s *Service) completeUpload(ctx context.Context, in *CompleteInput) (*PutOu
 	}
 	info, err := s.assemble(ctx, u, c, opts)
 	if err != nil {
-		if out := s.completedAllTheSame(ctx, u, err); out != nil {
+		if out := s.completedAllTheSame(ctx, u, in, err); out != nil {
 			return out, nil
 		}
 		return nil, s.completeFailure(ctx, u, in, err)
@@ -81,29 +84,75 @@ func finished(notes []providers.Note) bool {
 }
 
 // alreadyCompleted answers a repeated Complete: if the object at the key bears the upload's salt it is this upload's, and its ETag is the answer
-// the first call gave. A salt is sealed into one object only, and nobody without the key can make a tail that bears it.
-func (s *Service) alreadyCompleted(ctx context.Context, u *upload) *PutOutput {
-	end, info, err := readEnd(ctx, u.place, object.TailSize, "")
+// the first call gave. A salt is sealed into one object only, and nobody without the key can make a tail that bears it. An object of other
+// parts than are listed now is an error: the client must not take it for what it asks for. Without an object of this upload both are nil.
+func (s *Service) alreadyCompleted(ctx context.Context, u *upload, in *CompleteInput) (*PutOutput, error) {
+	end, info, err := readEnd(ctx, u.place, object.TailSize+object.TableSize(len(in.Parts)), "")
 	if err != nil {
-		return nil
+		return nil, nil //nolint:nilerror // whatever keeps it from being seen, it is not seen
 	}
-	id, err := object.ParseTailHeader(end)
+	end, tail := end[:max(0, len(end)-object.TailSize)], end[max(0, len(end)-object.TailSize):]
+	id, err := object.ParseTailHeader(tail)
 	if err != nil || id != u.ObjectIdentity() {
-		return nil
+		return nil, nil //nolint:nilerror // another object
 	}
 	key, err := u.tailKey()
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	meta, err := object.OpenTail(end, key)
+	meta, err := object.OpenTail(tail, key)
 	if err != nil || meta.Bucket != u.bucket.Name || meta.Key != u.key {
-		return nil
+		return nil, nil //nolint:nilerror // not what this upload would have made
+	}
+	same, err := u.madeOf(end, meta, in.Parts)
+	if err != nil {
+		return nil, err
+	}
+	if !same {
+		return nil, refuse(InvalidPart, "the upload is completed already, with other parts than are listed now; nothing was changed")
 	}
 	policy, err := u.bucket.Vault.Policy()
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	return &PutOutput{ETag: shownETag(policy, id.Mode, meta.ETag, info.ETag), Checksum: shownChecksum(meta), ModTime: wholeSeconds(info.ModTime)}
+	return &PutOutput{ETag: shownETag(policy, id.Mode, meta.ETag, info.ETag), Checksum: shownChecksum(meta), ModTime: wholeSeconds(info.ModTime)}, nil
+}
+
+// madeOf reports whether the completed object was made of the listed parts. ahead ends with the table, if there is one. Of an object of one
+// part only the number is known.
+func (u *upload) madeOf(ahead []byte, meta *object.Metadata, listed []CompletedPart) (bool, error) {
+	switch {
+	case meta.Frames != len(listed):
+		return false, nil
+	case meta.Frames == 1:
+		return meta.PartNumber != nil && *meta.PartNumber == listed[0].Number, nil
+	}
+	key, err := u.tableKey()
+	if err != nil {
+		return false, err
+	}
+	size := int(object.TableSize(meta.Frames))
+	if len(ahead) < size {
+		return false, nil
+	}
+	table, err := object.OpenTable(u.ObjectIdentity(), key, meta, ahead[len(ahead)-size:])
+	if err != nil {
+		return false, err
+	}
+	for i, e := range table {
+		if e.Part != listed[i].Number || entryETag(&e) != listed[i].ETag {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// entryETag is the ETag that the client was given for a part.
+func entryETag(e *object.Entry) string {
+	if e.HasMD5 {
+		return hex.EncodeToString(e.MD5[:])
+	}
+	return object.OpaquePartETag(e.Commitment)
 }
 
 // tableKey and tailKey close the object. In mode C they come from the note, because Complete often comes without the customer's key.
@@ -298,14 +347,17 @@ func (s *Service) assemble(ctx context.Context, u *upload, c *completion, opts *
 // completedAllTheSame looks for the object where the backend's answer leaves room for its being there: an answer that got lost, or another
 // gateway that was faster. Where what can be seen need not last, only an upload that is gone says so: drivers end an upload after its object
 // is durable, never before.
-func (s *Service) completedAllTheSame(ctx context.Context, u *upload, err error) *PutOutput {
+func (s *Service) completedAllTheSame(ctx context.Context, u *upload, in *CompleteInput, err error) *PutOutput {
 	kinds := []providers.Kind{providers.NoSuchUpload}
 	if u.store().Capabilities().SeenIsDurable {
 		kinds = append(kinds, providers.UnknownOutcome, providers.InvalidPart, providers.PreconditionFailed)
 	}
 	for _, k := range kinds {
-		if providers.Is(err, k) {
-			return s.alreadyCompleted(ctx, u)
+		if !providers.Is(err, k) {
+			continue
+		}
+		if out, seen := s.alreadyCompleted(ctx, u, in); seen == nil {
+			return out
 		}
 	}
 	return nil

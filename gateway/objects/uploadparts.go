@@ -177,7 +177,7 @@ func (u *upload) finishNote(note *object.PartNote, body *checksum.Reader, ownETa
 		note.Checksum = value.Sum()
 	}
 	if !ownETag {
-		note.ETag = hex.EncodeToString(note.Commitment[:16]) + "-1"
+		note.ETag = object.OpaquePartETag(note.Commitment)
 		return nil
 	}
 	sum, ok := body.MD5()

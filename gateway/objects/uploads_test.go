@@ -443,6 +443,51 @@ func TestCustomerKeyUpload(t *testing.T) {
 	wantKind(t, "a key for an upload without", err, CustomerKeyUnwanted)
 }
 
+// TestCompletedWithOtherParts: who lists other parts than those that made the object does not hear that it was done.
+func TestCompletedWithOtherParts(t *testing.T) {
+	for _, policy := range []vault.ETagPolicy{vault.ETagMD5, vault.ETagOpaque} {
+		for _, customer := range []*CustomerKey{nil, customerKey(t, 1)} {
+			w := newWorld(t, worldOptions{etag: policy})
+			id := w.begin("key", func(in *CreateUploadInput) { in.CustomerKey = customer })
+			var sent []CompletedPart
+			for n := 1; n <= 3; n++ {
+				p, err := w.tryPart("key", id, n, content(uint64(n), minPart), customer)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sent = append(sent, CompletedPart{Number: n, ETag: p.ETag})
+			}
+			made := []CompletedPart{sent[0], sent[2]}
+			out := w.complete("key", id, made...)
+			renamed := []CompletedPart{sent[0], {Number: 2, ETag: sent[2].ETag}}
+			other := []CompletedPart{sent[0], {Number: 3, ETag: sent[1].ETag}}
+			for _, listed := range [][]CompletedPart{{sent[0], sent[1]}, sent, {sent[0]}, {sent[2]}, renamed, other, {sent[2], sent[0]}} {
+				for _, gateway := range []*world{w, w.again()} {
+					_, err := gateway.tryComplete("key", id, listed...)
+					wantKind(t, fmt.Sprint("completed with ", listed), err, InvalidPart)
+				}
+			}
+			for _, gateway := range []*world{w, w.again()} {
+				if again := gateway.complete("key", id, made...); again.ETag != out.ETag {
+					t.Errorf("completed again: ETag %s, want %s", again.ETag, out.ETag)
+				}
+			}
+			single := w.begin("single")
+			sentPart, err := w.tryPart("single", single, 4, []byte("x"), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := CompletedPart{Number: 4, ETag: sentPart.ETag}
+			first := w.complete("single", single, p)
+			if again := w.complete("single", single, p); again.ETag != first.ETag {
+				t.Errorf("completed again: ETag %s, want %s", again.ETag, first.ETag)
+			}
+			_, err = w.tryComplete("single", single, CompletedPart{Number: 5, ETag: p.ETag})
+			wantKind(t, "another number", err, InvalidPart)
+		}
+	}
+}
+
 func TestUploadChecksums(t *testing.T) {
 	parts := [][]byte{content(1, minPart+3), content(2, 1000)}
 	for _, c := range []struct {

@@ -175,14 +175,14 @@ func (s *Service) current(ctx context.Context, at *place, want string) (etag, re
 		if err != nil {
 			return "", "", err
 		}
-		return opaqueETag(info.ETag), info.ETag, nil
+		return object.OpaqueETag(info.ETag), info.ETag, nil
 	}
 	end, info, err := readEnd(ctx, at, object.TailSize, "")
 	if err != nil {
 		return "", "", err
 	}
 	if id, err := object.ParseTailHeader(end); err == nil && id.Mode == object.ModeCustomer {
-		return opaqueETag(info.ETag), info.ETag, nil
+		return object.OpaqueETag(info.ETag), info.ETag, nil
 	}
 	r := &storedRevision{place: at, info: info, end: end}
 	if err := r.openTail(nil); err != nil {
