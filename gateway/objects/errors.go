@@ -155,7 +155,7 @@ func providerKind(k providers.Kind) (Kind, string) {
 	case providers.Unsupported:
 		return Unsupported, "this backend cannot do this safely"
 	case providers.Unauthenticated, providers.Denied:
-		return BackendDenied, "the backend refuses the gateway's credentials"
+		return BackendDenied, "the backend denies the gateway this access"
 	case providers.Throttled:
 		return Throttled, "the backend asks to slow down"
 	case providers.Unavailable:

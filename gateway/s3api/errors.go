@@ -213,9 +213,11 @@ func storageCode(k objects.Kind) (code, message string) {
 		return "InsufficientStorage", "The storage behind this bucket is full."
 	case objects.ReadOnly:
 		return "AccessDenied", "The storage behind this bucket is read-only."
+	case objects.BackendDenied:
+		return "ServiceUnavailable", "The storage behind this bucket denies the gateway this access. Whoever runs the gateway has to look at its rights there."
 	case objects.Canceled:
 		return "ServiceUnavailable", "The request was cancelled."
-	default: // Internal, BackendDenied and what is yet to come
+	default: // Internal and what is yet to come
 		return "", ""
 	}
 }

@@ -219,11 +219,14 @@ func TestLogLineOfEachRequest(t *testing.T) {
 func TestEveryErrorHasItsPlace(t *testing.T) {
 	for k := objects.Internal; k <= objects.Canceled; k++ {
 		f := describe(fmt.Errorf("wrapped: %w", &objects.Error{Kind: k, Bucket: "b", Key: "k", Message: "told", Err: errors.New("private-cause")}))
-		hidden := k == objects.Internal || k == objects.BackendDenied
-		if (f.code == "InternalError") != hidden {
+		if (f.code == "InternalError") != (k == objects.Internal) {
 			t.Errorf("kind %d: %s", k, f.code)
 		}
-		if hidden && strings.Contains(f.message, "told") {
+		// What a backend says of the gateway's rights is for its operator; the client learns that it may try again.
+		if k == objects.BackendDenied && (f.code != "ServiceUnavailable" || !strings.Contains(f.message, "denies the gateway")) {
+			t.Errorf("a backend that denies access: %s: %s", f.code, f.message)
+		}
+		if (k == objects.Internal || k == objects.BackendDenied) && strings.Contains(f.message, "told") {
 			t.Errorf("kind %d shows a message", k)
 		}
 		if strings.Contains(f.message, "private-cause") {
