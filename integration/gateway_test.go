@@ -31,6 +31,7 @@ type quickstart struct {
 	dir   string
 	args  []string // more arguments
 	plain bool     // without the race detector
+	bound bool     // by permission bits, also if the test is run by root
 }
 
 func (q quickstart) command(t testing.TB) *exec.Cmd {
@@ -50,7 +51,11 @@ func (q quickstart) commandFor(t testing.TB, args ...string) *exec.Cmd {
 func (q quickstart) start(t testing.TB) *gateway {
 	t.Helper()
 	q.args = append([]string{"--json"}, q.args...)
-	g := &gateway{process: spawn(t, q.command(t))}
+	var prepare []func() error
+	if q.bound {
+		prepare = append(prepare, obeyPermissions)
+	}
+	g := &gateway{process: spawn(t, q.command(t), prepare...)}
 	eventually(t, patience, "the line of JSON of quickstart", func() bool {
 		return strings.Contains(g.stdout.String(), "\n") || g.ended()
 	})

@@ -60,8 +60,9 @@ type process struct {
 	code           int // to be read after exited is closed; -1 = by a signal
 }
 
-// spawn starts cmd. At the test's end it is stopped in order, and it must not have shown a data race or a panic.
-func spawn(t testing.TB, cmd *exec.Cmd) *process {
+// spawn starts cmd. At the test's end it is stopped in order, and it must not have shown a data race or a panic. What prepare changes of the
+// thread that it runs in, the child inherits and nobody else sees.
+func spawn(t testing.TB, cmd *exec.Cmd, prepare ...func() error) *process {
 	t.Helper()
 	p := &process{t: t, cmd: cmd, exited: make(chan struct{})}
 	if cmd.Stdout == nil {
@@ -75,8 +76,16 @@ func spawn(t testing.TB, cmd *exec.Cmd) *process {
 	go func() {
 		// The death signal is sent when the thread that started the child ends, so this goroutine keeps its thread.
 		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
+		if len(prepare) == 0 {
+			defer runtime.UnlockOSThread() // else the thread ends with this goroutine
+		}
+		var err error
+		for _, p := range prepare {
+			err = errors.Join(err, p())
+		}
+		if err == nil {
+			err = cmd.Start()
+		}
 		started <- err
 		if err != nil {
 			return
