@@ -80,23 +80,29 @@ func digests(t testing.TB, dir string) map[string]string {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		sum := sha256.New()
-		if _, err := io.Copy(sum, f); err != nil {
-			return err
-		}
 		rel, err := filepath.Rel(dir, path)
-		found[filepath.ToSlash(rel)] = hex.EncodeToString(sum.Sum(nil))
+		found[filepath.ToSlash(rel)] = digestOf(t, path)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return found
+}
+
+// digestOf returns the SHA-256 of a file of any size.
+func digestOf(t testing.TB, path string) string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		t.Fatal(err)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // sameTree fails the test unless both folders hold the same files with the same content.
