@@ -106,6 +106,7 @@ func (w *canaryWriter) writeEverything() {
 	w.copies(ctx, bucket)
 	w.customerKeys(ctx, bucket)
 	w.failures(ctx, bucket)
+	w.malformedXML(ctx, bucket)
 }
 
 func (w *canaryWriter) puts(ctx context.Context, bucket *string) {
@@ -338,6 +339,46 @@ func (w *canaryWriter) failures(ctx context.Context, bucket *string) {
 	}
 }
 
+// malformedXML sends documents that are no XML, or not the operation's, with names and values of the client's own, which a parser's errors repeat.
+func (w *canaryWriter) malformedXML(ctx context.Context, bucket *string) {
+	up, err := w.raw.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: bucket, Key: aws.String("malformed")})
+	w.must("create upload", err)
+	for operation, target := range map[string]struct{ method, path, document, inside string }{
+		"DeleteObjects":           {http.MethodPost, "/" + *bucket + "?delete=", "Delete", "Object"},
+		"CompleteMultipartUpload": {http.MethodPost, "/" + *bucket + "/malformed?uploadId=" + *up.UploadId, "CompleteMultipartUpload", "Part"},
+		"CreateBucket":            {http.MethodPut, "/malformed-bucket", "CreateBucketConfiguration", "LocationConstraint"},
+	} {
+		c := func(what string) string { return w.c.text(what + " in the XML of " + operation) }
+		whole := func(inner string) string { return "<" + target.document + ">" + inner + "</" + target.document + ">" }
+		for name, body := range map[string]string{
+			"another root":             "<" + c("a root's name") + "/>",
+			"an unknown element":       whole("<" + c("an element's name") + ">x</" + target.inside + ">"),
+			"an unknown empty element": whole("<" + c("an element's name") + "/>"),
+			"an element too deep":      whole("<" + target.inside + "><" + c("an element's name") + "><x/></" + c("an element's name") + "></" + target.inside + ">"),
+			"an element left open":     "<" + target.document + "><" + c("an element's name") + ">",
+			"another closed":           whole("<" + target.inside + "></" + c("an element's name") + ">"),
+			"a strange namespace":      whole("<" + c("a prefix") + ":" + target.inside + "></" + target.inside + ">"),
+			"an attribute unquoted":    whole("<" + target.inside + " a=" + c("an attribute's value") + "/>"),
+			"an attribute cut":         whole("<" + target.inside + " " + c("an attribute's name") + `="` + c("an attribute's value")),
+			"an unknown entity":        whole("<" + target.inside + " a=\"&" + c("an entity's name") + ";\">&" + c("an entity's name") + ";</" + target.inside + ">"),
+			"a document type":          "<!DOCTYPE " + c("a document type") + ">" + whole(""),
+			"another encoding":         `<?xml version="1.0" encoding="` + c("an encoding's name") + `"?>` + whole(""),
+			"an instruction":           whole("<?" + c("an instruction's name") + " " + c("an instruction") + "?>"),
+			"text between":             whole(c("text between elements")),
+			"text after":               whole("") + c("text after the end"),
+			"an attribute and text":    whole("<" + target.inside + ` a="` + c("an attribute's value") + `">` + c("a text") + "</" + target.inside + ">"),
+		} {
+			sum := md5.Sum([]byte(body))
+			request := signed(w.t, &w.s.gateway, time.Now(), target.method, target.path, []byte(body), "Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
+			if status, text := answer(w.t, &w.s.gateway, request); status != http.StatusBadRequest {
+				w.t.Errorf("%s with %s: %d %s", operation, name, status, text)
+			}
+		}
+	}
+	_, err = w.raw.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: aws.String("malformed-bucket")})
+	w.mustFail("a bucket made with malformed XML", err)
+}
+
 // cutUpload leaves a PUT hanging after half of its body and returns the connection.
 func (w *canaryWriter) cutUpload() net.Conn {
 	w.t.Helper()
@@ -385,7 +426,7 @@ func (w *canaryWriter) readEverything() {
 			w.t.Errorf("%s: %d bytes, want %d with canaries in them", key, len(got), size)
 		}
 	}
-	for _, key := range []string{"gone", "hangs", "bad-md5", "bad-crc", "x", "deleted"} {
+	for _, key := range []string{"gone", "hangs", "bad-md5", "bad-crc", "x", "deleted", "malformed"} {
 		if _, err := w.raw.HeadObject(w.t.Context(), &s3.HeadObjectInput{Bucket: aws.String("canary-bucket"), Key: &key}); err == nil {
 			w.t.Errorf("%s is there, and its upload failed", key)
 		}
