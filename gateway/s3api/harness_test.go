@@ -57,6 +57,7 @@ type siteOptions struct {
 	tls     bool
 	plain   bool // no bucket is made
 	second  bool // a second access key with the same rights
+	quiet   bool // nothing is logged
 }
 
 func everything() []auth.Grant {
@@ -83,9 +84,13 @@ func newSite(t testing.TB, opts siteOptions) *site {
 		t.Fatal(err)
 	}
 	service := objects.New(&objects.Options{Vaults: set, Cache: cache.New(&cache.Options{})})
+	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	if opts.quiet {
+		log = slog.New(slog.DiscardHandler)
+	}
 	s.handler = New(&Options{
 		Objects: service, Credentials: credentials, Region: opts.region, Domains: opts.domains, TrustedProxies: opts.proxies, Limits: opts.limits,
-		Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log: log,
 	})
 	s.server = httptest.NewUnstartedServer(s.handler)
 	s.server.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(s.log, nil), slog.LevelError)

@@ -22,6 +22,7 @@ type signer struct {
 	accessKey, secretKey, region string
 	at                           time.Time
 	unsigned                     []string // lower-case headers left out of the signed list
+	chunk                        int      // bytes of a chunk; 0 = testChunk
 }
 
 // form is one way of signing a request with a body.
@@ -93,8 +94,12 @@ func (s signer) chunked(f form, body []byte, seed string) []byte {
 			out.WriteString("\r\n")
 		}
 	}
+	size := s.chunk
+	if size == 0 {
+		size = testChunk
+	}
 	for rest := body; len(rest) > 0; {
-		n := min(testChunk, len(rest))
+		n := min(size, len(rest))
 		chunk(rest[:n])
 		rest = rest[n:]
 	}
