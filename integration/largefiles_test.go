@@ -34,8 +34,11 @@ func TestLargeFiles(t *testing.T) {
 	}{
 		{"mc", m, []string{"put", "--quiet", "--parallel", "6", "--part-size", "5MiB", source, "s/large/mc"}, []string{"get", "--quiet", "s/large/mc"}},
 		{"rclone", r, []string{"copyto", source, "s:large/rclone"}, []string{"copyto", "s:large/rclone"}},
-		{"s5cmd", s5, []string{"cp", "--part-size", "5", "--concurrency", "6", source, "s3://large/s5cmd"},
-			[]string{"cp", "--part-size", "7", "--concurrency", "6", "s3://large/s5cmd"}},
+		{
+			"s5cmd", s5,
+			[]string{"cp", "--part-size", "5", "--concurrency", "6", source, "s3://large/s5cmd"},
+			[]string{"cp", "--part-size", "7", "--concurrency", "6", "s3://large/s5cmd"},
+		},
 	} {
 		mark := s.mark()
 		c.client.run(t, c.up...)
