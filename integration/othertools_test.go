@@ -6,6 +6,19 @@ import (
 	"testing"
 )
 
+// kopia returns kopia with a home of its own.
+func kopia(t testing.TB, s *server) *program {
+	t.Helper()
+	home := t.TempDir()
+	return &program{path: tool(t, "kopia"), dir: home, env: s.environ(t, "HOME="+home, "KOPIA_PASSWORD=kopia's own", "KOPIA_CHECK_FOR_UPDATES=false",
+		"KOPIA_CONFIG_PATH="+filepath.Join(home, "repository.config"), "KOPIA_CACHE_DIRECTORY="+filepath.Join(home, "cache"), "KOPIA_LOG_DIR="+filepath.Join(home, "log"))}
+}
+
+// kopiaRemote are the arguments that name the repository in the bucket.
+func kopiaRemote(s *server) []string {
+	return []string{"s3", "--bucket=kopia-bucket", "--endpoint=" + s.host(), "--access-key=" + s.AccessKey, "--secret-access-key=" + s.SecretKey, "--region=" + s.Region}
+}
+
 func TestKopia(t *testing.T) {
 	needsPrograms(t)
 	t.Parallel()
@@ -13,10 +26,7 @@ func TestKopia(t *testing.T) {
 	makeBucket(t, &s.gateway, "kopia-bucket")
 	source := filepath.Join(t.TempDir(), "source")
 	sourceTree(t, source, 200)
-	home := t.TempDir()
-	k := &program{path: tool(t, "kopia"), dir: home, env: s.environ(t, "HOME="+home, "KOPIA_PASSWORD=kopia's own", "KOPIA_CHECK_FOR_UPDATES=false",
-		"KOPIA_CONFIG_PATH="+filepath.Join(home, "repository.config"), "KOPIA_CACHE_DIRECTORY="+filepath.Join(home, "cache"), "KOPIA_LOG_DIR="+filepath.Join(home, "log"))}
-	remote := []string{"s3", "--bucket=kopia-bucket", "--endpoint=" + s.host(), "--access-key=" + s.AccessKey, "--secret-access-key=" + s.SecretKey, "--region=" + s.Region}
+	k, remote := kopia(t, s), kopiaRemote(s)
 	k.run(t, append([]string{"repository", "create"}, remote...)...)
 	k.run(t, "snapshot", "create", source)
 	writeFile(t, filepath.Join(source, "small", "new"), noise(4242, 2<<20))
