@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // noise returns n bytes that do not compress and are the same for the same seed.
@@ -69,6 +70,22 @@ func sourceTree(t testing.TB, dir string, small int) {
 	writeFile(t, filepath.Join(dir, "deep/a/b/c/d/e/f/g/h", strings.Repeat("n", 120)), noise(99, 5000))
 	for i := range small {
 		writeFile(t, filepath.Join(dir, "small", fmt.Sprintf("%02d", i%17), fmt.Sprintf("file-%05d", i)), noise(uint64(1000+i), 100+i%3000))
+	}
+}
+
+// age dates every file below dir back. Clients that compare times see a file of the same second as newer than its object, whose time S3 gives in whole
+// seconds.
+func age(t testing.TB, dir string) {
+	t.Helper()
+	then := time.Now().Add(-time.Hour)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		return os.Chtimes(path, then, then)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

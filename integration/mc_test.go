@@ -21,6 +21,7 @@ func TestMC(t *testing.T) {
 	source := filepath.Join(t.TempDir(), "source")
 	sourceTree(t, source, 200)
 	writeNoise(t, filepath.Join(source, "large.bin"), 3, 70<<20) // above mc's 16 MiB parts
+	age(t, source)
 	c.run(t, "mb", "s/mirror")
 	c.run(t, "mirror", "--quiet", source, "s/mirror")
 

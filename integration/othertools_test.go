@@ -49,6 +49,7 @@ func TestS5cmd(t *testing.T) {
 	source := filepath.Join(t.TempDir(), "source")
 	sourceTree(t, source, 2000)
 	writeNoise(t, filepath.Join(source, "large.bin"), 9, 120<<20)
+	age(t, source)
 	c := &program{path: tool(t, "s5cmd"), dir: t.TempDir(), env: s.awsEnviron(t, "S3_ENDPOINT_URL="+s.Endpoint)}
 	c.run(t, "mb", "s3://s5-bucket")
 	c.run(t, "--numworkers", "32", "cp", source+"/", "s3://s5-bucket/tree/")
