@@ -27,6 +27,21 @@ func bodyOfRequest(t *testing.T, r *http.Request) []byte {
 	return b
 }
 
+// TestChosenAlgorithm: a checksum that is asked for and not sent is computed, as copies and uploads compute it.
+func TestChosenAlgorithm(t *testing.T) {
+	s := newSite(t, siteOptions{})
+	body := []byte("some bytes")
+	s.want(s.ask(http.MethodPut, "/"+testBucket+"/k", body, "x-amz-checksum-algorithm: CRC99"), 400, "InvalidRequest")
+	s.want(s.ask(http.MethodPut, "/"+testBucket+"/k", body, "x-amz-checksum-algorithm: MD5"), 501, "NotImplemented")
+	put := s.ask(http.MethodPut, "/"+testBucket+"/k", body, "x-amz-checksum-algorithm: crc32")
+	head := s.ask(http.MethodHead, "/"+testBucket+"/k", nil, "x-amz-checksum-mode: ENABLED")
+	for _, a := range []*answer{put, head} {
+		if a.status != 200 || a.header.Get("X-Amz-Checksum-Crc32") != crc32Base64(body) || a.header.Get("X-Amz-Checksum-Crc64nvme") != "" {
+			t.Errorf("%s: %v", a, a.header)
+		}
+	}
+}
+
 func crc32Base64(b []byte) string {
 	sum := crc32.ChecksumIEEE(b)
 	return base64.StdEncoding.EncodeToString([]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 
+	"sallyport/gateway/checksum"
+
 	"sallyport/gateway/objects"
 )
 
@@ -22,13 +24,20 @@ func (c *call) putObject(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	chosen, err := chosenAlgorithm(c.headers)
+	if err != nil {
+		return err
+	}
 	body, err := c.openData()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = body.reader.Close() }()
+	if body.promise.Algorithm != checksum.None {
+		chosen = body.promise.Algorithm // minio-go names an algorithm also where it sends no value
+	}
 	out, err := c.h.objects.Put(ctx, &objects.PutInput{
-		Bucket: c.target.bucket, Key: c.target.key, Content: content, Size: body.size, Body: body.reader, Algorithm: body.promise.Algorithm,
+		Bucket: c.target.bucket, Key: c.target.key, Content: content, Size: body.size, Body: body.reader, Algorithm: chosen,
 		CustomerKey: key.value(), Conditions: conditions,
 	})
 	if err != nil {
