@@ -83,7 +83,7 @@ func (b *bench) impossible(t *testing.T, prefix, key string) bool {
 		if segment == "" || len(segment) > 255 {
 			return true
 		}
-		for _, piece := range strings.SplitSeq(segment, `\`) {
+		for piece := range strings.SplitSeq(segment, `\`) {
 			if piece = strings.Trim(piece, " \t\r\n\x01\x1f"); piece == "." || piece == ".." {
 				return true
 			}

@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"sallyport/providers/driver"
 )
@@ -39,4 +40,14 @@ func (b *Bucket) remove(ctx context.Context, op, key, name, ifMatch string) erro
 		return nil
 	}
 	return err
+}
+
+// removeVersion deletes one version for good.
+func (b *Bucket) removeVersion(ctx context.Context, op, name, version string) error {
+	ctx, x := record(ctx, nil)
+	err := b.send(ctx, x, &own{method: http.MethodDelete, name: name, query: url.Values{"versionId": {version}}}, nil)
+	if err != nil {
+		return b.classify(ctx, &call{op: op, x: x, changes: true, notKey: true}, err)
+	}
+	return nil
 }

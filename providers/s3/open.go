@@ -51,6 +51,7 @@ type Bucket struct {
 	transport   http.RoundTripper
 	pool        *http.Transport
 	checksum    minio.ChecksumType
+	keepsFiles  bool // the service is MinIO or like it: objects are files of folders, and a conditional PUT locks its key while its body is on the way
 	log         *slog.Logger
 	now         func() time.Time
 	readOnly    bool
@@ -165,16 +166,19 @@ func (b *Bucket) start(ctx context.Context, opts *Options) error {
 	case opts.Probe != nil:
 		b.probe = *opts.Probe
 	case b.readOnly:
-		b.probe = Probe{StrongList: true, FolderClash: b.config.isMinIO()}
+		b.probe = Probe{StrongList: true, SuffixRange: true, FolderClash: b.config.isMinIO()}
 	default:
-		probe, err := b.runProbe(ctx)
+		b.probe.SuffixRange = true // until it is tried
+		probe, err := b.RunProbe(ctx, openRacers, openRounds)
 		if err != nil {
 			return err
 		}
 		b.probe = *probe
 	}
 	b.caps = b.probe.capabilities(b.names.maxKey)
-	b.clashes.check = b.config.FolderClash == ClashCheck || b.config.FolderClash == "" && (b.config.isMinIO() || b.probe.FolderClash)
+	b.keepsFiles = b.config.isMinIO() || b.probe.FolderClash
+	b.names.strict = b.keepsFiles
+	b.clashes.check = b.config.FolderClash == ClashCheck || b.config.FolderClash == "" && b.keepsFiles
 	if b.config.FolderClash == ClashIgnore && b.probe.FolderClash {
 		b.log.Warn("s3: this service hides a/b from lists while a exists, and folder_clash is ignore: right only for vaults whose names are encrypted")
 	}

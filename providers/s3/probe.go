@@ -1,26 +1,432 @@
 package s3
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
 
 	"sallyport/providers/driver"
 )
 
-// Probe is what was found out about a service by trying.
+// Probe is what was found out about a service by trying. Capabilities come from it, so one that is remembered must be of the same endpoint, bucket
+// and version of the service. It can be kept as JSON.
 type Probe struct {
-	StrongList, FolderClash bool
+	At     time.Time `json:"at"`
+	Server string    `json:"server"` // as it calls itself; "" = it does not
+
+	CreateIfAbsent    bool `json:"create_if_absent"`   // PUT If-None-Match, one winner of each race
+	ReplaceIfMatch    bool `json:"replace_if_match"`   // PUT If-Match, one winner of each race
+	CompleteIfAbsent  bool `json:"complete_if_absent"` // the same when an upload completes
+	CompleteIfMatch   bool `json:"complete_if_match"`  //
+	ConditionalDelete bool `json:"conditional_delete"` // DELETE If-Match
+	ReadAfterWrite    bool `json:"read_after_write"`   // a read shows the last write, also over an older object
+	StrongList        bool `json:"list_after_write"`   // and so does a list
+	SuffixRange       bool `json:"suffix_range"`       // "the last n bytes" is understood
+	FolderClash       bool `json:"folder_clash"`       // "a/b" is hidden or refused while "a" exists
+	Versioned         bool `json:"versioned"`          // the bucket keeps what is overwritten and deleted
 }
 
-func (b *Bucket) runProbe(context.Context) (*Probe, error) {
-	return &Probe{StrongList: true, FolderClash: true}, nil
+// Finding is one answer of a probe in words.
+type Finding struct {
+	Question string
+	Yes      bool
+	Good     bool   // whether Yes is what one wishes for
+	Follows  string // what follows from the answer as it is
+}
+
+// Findings returns all answers with what follows from them.
+func (p *Probe) Findings() []Finding {
+	pick := func(question string, yes, wish bool, ifYes, ifNo string) Finding {
+		f := Finding{Question: question, Yes: yes, Good: yes == wish, Follows: ifYes}
+		if !yes {
+			f.Follows = ifNo
+		}
+		return f
+	}
+	const conditions = "several gateways may share this bucket"
+	const alone = "conditional requests are answered 501, and one gateway at most may use this bucket, with single_gateway: true"
+	return []Finding{
+		pick("creates an object only if there is none", p.CreateIfAbsent, true, conditions, alone),
+		pick("replaces an object only if it is unchanged", p.ReplaceIfMatch, true, conditions, alone),
+		pick("completes an upload only if there is no object", p.CompleteIfAbsent, true, conditions, alone),
+		pick("completes an upload only if the object is unchanged", p.CompleteIfMatch, true, conditions, alone),
+		pick("deletes an object only if it is unchanged", p.ConditionalDelete, true, "conditional deletes work", "conditional deletes are answered 501, unless single_gateway: true"),
+		pick("reads show the last write", p.ReadAfterWrite, true, "nothing to do", "do not use this bucket: an acknowledged write may read as the one before"),
+		pick("lists show the last write", p.StrongList, true, "nothing to do", "lists may lag behind: do not sync with deletion against them"),
+		pick("understands a range from the end", p.SuffixRange, true, "nothing to do", "each such read costs one more request"),
+		pick("hides a/b while a exists", p.FolderClash, false, "a write of one while the other exists is refused (option folder_clash); vaults with encrypted names are not concerned", "nothing to do"),
+		pick("keeps versions", p.Versioned, false, "deleted and overwritten objects go on costing space until a lifecycle rule for noncurrent versions removes them", "nothing to do"),
+	}
+}
+
+// Shared reports whether several gateways may use the root at once: without these conditions one would undo what another acknowledged.
+func (p *Probe) Shared() bool {
+	return p.CreateIfAbsent && p.ReplaceIfMatch && p.CompleteIfAbsent && p.CompleteIfMatch && p.ReadAfterWrite
 }
 
 func (p *Probe) capabilities(maxKey int) driver.Capabilities {
 	return driver.Capabilities{
-		PutIfNoneMatch: true, PutIfMatch: true, CompleteIfNoneMatch: true, CompleteIfMatch: true, StrongList: p.StrongList, CopyPart: true,
+		PutIfNoneMatch: p.CreateIfAbsent, PutIfMatch: p.ReplaceIfMatch, CompleteIfNoneMatch: p.CompleteIfAbsent, CompleteIfMatch: p.CompleteIfMatch,
+		ConditionalDelete: p.ConditionalDelete, StrongList: p.StrongList, CopyPart: true,
 		MinPart: minPart, MaxPart: maxPart, MaxObject: maxObject, SplitAbove: splitAbove, MaxKey: maxKey,
 	}
 }
 
-// Probe returns what is known of the service.
+// Probe returns what Open found out, or was told.
 func (b *Bucket) Probe() Probe { return b.probe }
+
+// Races of the probe at Open. Doctor runs longer ones.
+const (
+	openRacers = 8
+	openRounds = 4
+)
+
+// RunProbe tries out the service with objects below ".sallyport/probe/", which it removes, and returns what it found; the driver goes on by what it
+// knew. Each race has so many racers and rounds. It fails when the service cannot be reached or refuses to write, read, list or delete at all.
+func (b *Bucket) RunProbe(ctx context.Context, racers, rounds int) (*Probe, error) {
+	const op = "Probe"
+	if err := b.begin(ctx, op, ""); err != nil {
+		return nil, err
+	}
+	if b.readOnly {
+		return nil, fail(driver.ReadOnly, op, "", nil)
+	}
+	p := &prober{b: b, op: op, dir: probeDir + rand.Text() + "/", racers: racers, rounds: rounds, found: Probe{At: b.now().UTC()}}
+	err := p.run(ctx)
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpWithin)
+	defer cancel()
+	if cleanErr := p.clean(clean); err == nil {
+		err = cleanErr
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &p.found, nil
+}
+
+// prober is one probe under way.
+type prober struct {
+	b              *Bucket
+	op, dir        string
+	racers, rounds int
+	found          Probe
+
+	mu       sync.Mutex
+	versions [][2]string     // name and version of what was written, where there are versions
+	uploads  []driver.Upload // that may still be open
+}
+
+func (p *prober) run(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{p.readAndList, p.suffix, p.putConditions, p.putRaces, p.completeConditions, p.deleteCondition, p.folders} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *prober) name(key string) string { return p.b.names.prefix + p.dir + key }
+
+func (p *prober) put(ctx context.Context, key, text string, opts driver.PutOptions) (*driver.Info, error) {
+	info, err := p.b.putObject(ctx, p.op, p.dir+key, p.name(key), bytes.NewReader([]byte(text)), int64(len(text)), &opts, nil)
+	if err == nil && info.VersionID != "" {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.found.Versioned = true
+		p.versions = append(p.versions, [2]string{p.name(key), info.VersionID})
+	}
+	return info, err
+}
+
+func (p *prober) get(ctx context.Context, key string, opts driver.GetOptions) (string, error) {
+	body, _, err := p.b.get(ctx, p.op, p.dir+key, p.name(key), &opts)
+	if err != nil {
+		return "", err
+	}
+	defer body.Close()
+	text, err := io.ReadAll(body)
+	return string(text), err
+}
+
+// refused tells apart a condition that was kept (refused, nil), one that the service did not know, and a failure that says nothing.
+func refused(err error) (kept bool, failure error) {
+	if err == nil {
+		return false, nil
+	}
+	switch driver.KindOf(err) {
+	case driver.PreconditionFailed, driver.Conflict, driver.NotFound:
+		return true, nil
+	case driver.Unsupported, driver.Internal:
+		return false, nil
+	default:
+		return false, err
+	}
+}
+
+// works is refused for a condition that holds.
+func works(err error) (bool, error) {
+	if err == nil {
+		return true, nil
+	}
+	kept, failure := refused(err)
+	_ = kept
+	return false, failure
+}
+
+func (p *prober) readAndList(ctx context.Context) error {
+	for _, text := range []string{"first", "second"} {
+		if _, err := p.put(ctx, "read", text, driver.PutOptions{}); err != nil {
+			return err
+		}
+		got, err := p.get(ctx, "read", driver.GetOptions{})
+		if err != nil && !driver.Is(err, driver.NotFound) {
+			return err
+		}
+		p.found.ReadAfterWrite = err == nil && got == text
+		if !p.found.ReadAfterWrite {
+			break
+		}
+	}
+	if _, err := p.put(ctx, "list/a", "x", driver.PutOptions{}); err != nil {
+		return err
+	}
+	if _, err := p.put(ctx, "list/b", "xx", driver.PutOptions{}); err != nil {
+		return err
+	}
+	before, err := p.list(ctx, "list/")
+	if err != nil {
+		return err
+	}
+	if err := p.b.remove(ctx, p.op, p.dir+"list/a", p.name("list/a"), ""); err != nil {
+		return err
+	}
+	after, err := p.list(ctx, "list/")
+	if err != nil {
+		return err
+	}
+	p.found.StrongList = len(before) == 2 && len(after) == 1 && after[0] == p.dir+"list/b"
+	return nil
+}
+
+func (p *prober) list(ctx context.Context, folder string) ([]string, error) {
+	var names []string
+	err := p.b.eachName(ctx, p.op, p.dir+folder, func(o *listedObject) (string, error) {
+		names = append(names, o.Key)
+		return "", nil
+	})
+	return names, err
+}
+
+func (p *prober) suffix(ctx context.Context) error {
+	got, err := p.get(ctx, "read", driver.GetOptions{Suffix: 3})
+	p.found.SuffixRange = err == nil && (got == "ond" || got == "rst")
+	if driver.Is(err, driver.Corrupt) || driver.Is(err, driver.Internal) || driver.Is(err, driver.Unsupported) || driver.Is(err, driver.InvalidRange) {
+		err = nil
+	}
+	return err
+}
+
+func (p *prober) putConditions(ctx context.Context) error {
+	first, err := p.put(ctx, "put", "first", driver.PutOptions{})
+	if err != nil {
+		return err
+	}
+	_, err = p.put(ctx, "put", "overwritten", driver.PutOptions{IfNoneMatch: true})
+	absent, err := refused(err)
+	if err != nil {
+		return err
+	}
+	_, err = p.put(ctx, "new", "new", driver.PutOptions{IfNoneMatch: true})
+	creates, err := works(err)
+	if err != nil {
+		return err
+	}
+	p.found.CreateIfAbsent = absent && creates
+	if first, err = p.put(ctx, "put", "second", driver.PutOptions{}); err != nil {
+		return err
+	}
+	if _, err = p.put(ctx, "put", "third", driver.PutOptions{}); err != nil {
+		return err
+	}
+	_, err = p.put(ctx, "put", "overwritten", driver.PutOptions{IfMatch: first.ETag})
+	stale, err := refused(err)
+	if err != nil {
+		return err
+	}
+	_, err = p.put(ctx, "missing", "made", driver.PutOptions{IfMatch: first.ETag})
+	missing, err := refused(err)
+	if err != nil {
+		return err
+	}
+	present, err := p.b.stat(ctx, p.op, p.dir+"put", p.name("put"))
+	if err != nil {
+		return err
+	}
+	_, err = p.put(ctx, "put", "fourth", driver.PutOptions{IfMatch: present.ETag})
+	replaces, err := works(err)
+	p.found.ReplaceIfMatch = stale && missing && replaces
+	return err
+}
+
+// putRaces lets racers write one key under one condition and wants exactly one winner each time, whose bytes are then there.
+func (p *prober) putRaces(ctx context.Context) error {
+	var err error
+	for round := 0; round < p.rounds && p.found.CreateIfAbsent && err == nil; round++ {
+		p.found.CreateIfAbsent, err = p.race(ctx, fmt.Sprintf("race/create-%d", round), driver.PutOptions{IfNoneMatch: true})
+	}
+	for round := 0; round < p.rounds && p.found.ReplaceIfMatch && err == nil; round++ {
+		key := fmt.Sprintf("race/replace-%d", round)
+		var old *driver.Info
+		if old, err = p.put(ctx, key, "old", driver.PutOptions{}); err == nil {
+			p.found.ReplaceIfMatch, err = p.race(ctx, key, driver.PutOptions{IfMatch: old.ETag})
+		}
+	}
+	return err
+}
+
+func (p *prober) race(ctx context.Context, key string, opts driver.PutOptions) (bool, error) {
+	errs := make([]error, p.racers)
+	var racers sync.WaitGroup
+	for i := range errs {
+		racers.Go(func() {
+			_, err := p.put(ctx, key, fmt.Sprintf("bytes of racer %d", i), opts)
+			errs[i] = err
+		})
+	}
+	racers.Wait()
+	winner, winners := 0, 0
+	for i, err := range errs {
+		if err == nil {
+			winner, winners = i, winners+1
+			continue
+		}
+		if kept, failure := refused(err); failure != nil {
+			return false, failure
+		} else if !kept {
+			return false, nil
+		}
+	}
+	if winners != 1 {
+		return false, nil
+	}
+	got, err := p.get(ctx, key, driver.GetOptions{})
+	return got == fmt.Sprintf("bytes of racer %d", winner), err
+}
+
+// begun begins an upload of one part for key.
+func (p *prober) begun(ctx context.Context, key, text string) (driver.Upload, driver.Part, error) {
+	id, err := p.b.createUpload(ctx, p.op, p.dir+key, p.name(key))
+	if err != nil {
+		return driver.Upload{}, driver.Part{}, err
+	}
+	up := driver.Upload{ID: id, Key: p.dir + key}
+	p.uploads = append(p.uploads, up)
+	part, err := p.b.putPart(ctx, p.op, up, p.name(key), 1, bytes.NewReader([]byte(text)), int64(len(text)))
+	if err != nil {
+		return up, driver.Part{}, err
+	}
+	return up, *part, nil
+}
+
+// completeConditions tries each condition when it fails and, with the same upload, when it holds.
+func (p *prober) completeConditions(ctx context.Context) error {
+	present, err := p.put(ctx, "complete", "present", driver.PutOptions{})
+	if err != nil {
+		return err
+	}
+	try := func(key string, opts driver.PutOptions, settle func() (driver.PutOptions, error)) (bool, error) {
+		up, part, err := p.begun(ctx, key, "completed "+key)
+		if err != nil {
+			return false, err
+		}
+		complete := func(opts driver.PutOptions) error {
+			info, err := p.b.complete(ctx, p.op, up, p.name(key), []driver.Part{part}, &opts)
+			if err == nil && info.VersionID != "" {
+				p.versions = append(p.versions, [2]string{p.name(key), info.VersionID})
+			}
+			return err
+		}
+		if kept, err := refused(complete(opts)); !kept || err != nil {
+			return false, err
+		}
+		if opts, err = settle(); err != nil {
+			return false, err
+		}
+		return works(complete(opts))
+	}
+	p.found.CompleteIfMatch, err = try("complete", driver.PutOptions{IfMatch: "0123456789abcdef0123456789abcdef"}, func() (driver.PutOptions, error) {
+		return driver.PutOptions{IfMatch: present.ETag}, nil
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := p.put(ctx, "complete-new", "present", driver.PutOptions{}); err != nil {
+		return err
+	}
+	p.found.CompleteIfAbsent, err = try("complete-new", driver.PutOptions{IfNoneMatch: true}, func() (driver.PutOptions, error) {
+		return driver.PutOptions{IfNoneMatch: true}, p.b.remove(ctx, p.op, p.dir+"complete-new", p.name("complete-new"), "")
+	})
+	return err
+}
+
+func (p *prober) deleteCondition(ctx context.Context) error {
+	info, err := p.put(ctx, "delete", "present", driver.PutOptions{})
+	if err != nil {
+		return err
+	}
+	name := p.name("delete")
+	kept, err := refused(p.b.remove(ctx, p.op, p.dir+"delete", name, "0123456789abcdef0123456789abcdef"))
+	if err != nil || !kept {
+		return err
+	}
+	if _, err := p.b.stat(ctx, p.op, p.dir+"delete", name); err != nil {
+		if driver.Is(err, driver.NotFound) {
+			return nil
+		}
+		return err
+	}
+	p.found.ConditionalDelete, err = works(p.b.remove(ctx, p.op, p.dir+"delete", name, info.ETag))
+	return err
+}
+
+// folders looks whether an object hides what lies below its name.
+func (p *prober) folders(ctx context.Context) error {
+	if _, err := p.put(ctx, "folder/a", "x", driver.PutOptions{}); err != nil {
+		return err
+	}
+	_, err := p.put(ctx, "folder/a/b", "x", driver.PutOptions{})
+	if err != nil && !driver.Is(err, driver.InvalidKey) && !driver.Is(err, driver.Internal) && !driver.Is(err, driver.Denied) {
+		return err
+	}
+	seen, listErr := p.list(ctx, "folder/")
+	p.found.FolderClash = err != nil || len(seen) != 2
+	return listErr
+}
+
+// clean removes whatever the probe may have written, also what a list would hide.
+func (p *prober) clean(ctx context.Context) error {
+	var problems []error
+	for _, up := range p.uploads {
+		if err := p.b.abortUpload(ctx, p.op, up, p.b.names.prefix+up.Key); err != nil && !driver.Is(err, driver.NoSuchUpload) {
+			problems = append(problems, err)
+		}
+	}
+	for _, v := range p.versions {
+		problems = append(problems, p.b.removeVersion(ctx, p.op, v[0], v[1]))
+	}
+	if len(p.versions) > 0 {
+		return errors.Join(problems...)
+	}
+	problems = append(problems, p.b.remove(ctx, p.op, p.dir, p.name("folder/a"), ""), p.b.remove(ctx, p.op, p.dir, p.name("folder/a/b"), ""))
+	names, err := p.list(ctx, "")
+	problems = append(problems, err)
+	for _, name := range names {
+		problems = append(problems, p.b.remove(ctx, p.op, name, p.b.names.prefix+name, ""))
+	}
+	return errors.Join(problems...)
+}

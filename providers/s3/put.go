@@ -33,7 +33,7 @@ func (b *Bucket) Put(ctx context.Context, key string, body io.Reader, size int64
 		return nil, fail(driver.TooLarge, op, key, nil)
 	}
 	conditional := opts.IfNoneMatch || opts.IfMatch != ""
-	if conditional && b.config.isMinIO() && size > bufferUpTo {
+	if conditional && b.keepsFiles && size > bufferUpTo {
 		// MinIO locks a key from the head of a conditional PUT until its last byte: nobody else may wait for a slow client.
 		return b.putAsUpload(ctx, key, body, size, opts)
 	}

@@ -53,6 +53,16 @@ func (b *Bucket) Get(ctx context.Context, key string, opts *driver.GetOptions) (
 }
 
 func (b *Bucket) get(ctx context.Context, op, key, name string, opts *driver.GetOptions) (io.ReadCloser, *driver.Info, error) {
+	if opts.Suffix > 0 && !b.probe.SuffixRange {
+		info, err := b.stat(ctx, op, key, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		if opts.IfMatch != "" && opts.IfMatch != info.ETag {
+			return nil, nil, fail(driver.PreconditionFailed, op, key, nil)
+		}
+		opts = &driver.GetOptions{Offset: max(0, info.Size-opts.Suffix), IfMatch: info.ETag}
+	}
 	var get minio.GetObjectOptions
 	if header := rangeHeader(opts); header != "" {
 		get.Set("Range", header)

@@ -147,7 +147,7 @@ func checkPart(op, key string, n int, size int64) error {
 }
 
 func (b *Bucket) putPart(ctx context.Context, op string, up driver.Upload, name string, n int, body io.Reader, size int64) (*driver.Part, error) {
-	o, err := b.prepare(ctx, op, up.Key, body, size, b.config.isMinIO(), func() error { return nil })
+	o, err := b.prepare(ctx, op, up.Key, body, size, b.keepsFiles, func() error { return nil })
 	if err != nil {
 		return nil, err
 	}
