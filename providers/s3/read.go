@@ -73,6 +73,7 @@ func (b *Bucket) get(ctx context.Context, op, key, name string, opts *driver.Get
 		}
 		get.Set("If-Match", quoted(opts.IfMatch))
 	}
+	outer := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	sendCtx, x := record(ctx, nil)
 	c := &call{op: op, key: key, x: x}
@@ -81,7 +82,7 @@ func (b *Bucket) get(ctx context.Context, op, key, name string, opts *driver.Get
 		defer cancel()
 		err = b.classify(ctx, c, err)
 		if driver.Is(err, driver.InvalidRange) {
-			return b.outside(ctx, op, key, name, opts)
+			return b.outside(outer, op, key, name, opts)
 		}
 		return nil, nil, err
 	}

@@ -1,0 +1,182 @@
+package s3_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sallyport/providers/driver"
+	"sallyport/providers/drivertest"
+	"sallyport/providers/s3"
+	"sallyport/providers/s3/internal/awslike"
+)
+
+const bucketName = "example-bucket"
+
+// service is an awslike service behind a real listener, and a configuration for it.
+type service struct {
+	*awslike.Service
+	server *httptest.Server
+	config s3.Config
+
+	mu       sync.Mutex
+	requests []string // "METHOD name?query" of every request
+	plan     func(r *http.Request) awslike.Fault
+}
+
+func newService(t testing.TB, secure bool) *service {
+	t.Helper()
+	s := &service{Service: awslike.New(bucketName)}
+	s.Plan = func(r *http.Request) awslike.Fault {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.requests = append(s.requests, r.Method+" "+r.URL.RequestURI())
+		if s.plan != nil {
+			return s.plan(r)
+		}
+		return awslike.Fault{}
+	}
+	s.server = httptest.NewUnstartedServer(s.Service)
+	s.server.Config.ErrorLog = nil
+	dir := t.TempDir()
+	write := func(name string, text []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	s.config = s3.Config{Bucket: bucketName, AccessKeyFile: write("access", []byte("access-key\n")), SecretKeyFile: write("secret", []byte(secretKey+"\n"))}
+	if secure {
+		s.server.StartTLS()
+		s.config.CAFile = write("ca", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.server.Certificate().Raw}))
+	} else {
+		s.server.Start()
+	}
+	s.config.Endpoint = s.server.URL
+	t.Cleanup(s.server.Close)
+	return s
+}
+
+const secretKey = "a-secret-that-must-not-be-shown"
+
+// fails sets what goes wrong from now on.
+func (s *service) fails(plan func(r *http.Request) awslike.Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.plan, s.requests = plan, nil
+}
+
+// seen returns how many requests came since fails.
+func (s *service) seen() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.requests)
+}
+
+var perfect = s3.Probe{CreateIfAbsent: true, ReplaceIfMatch: true, CompleteIfAbsent: true, CompleteIfMatch: true, ConditionalDelete: true, ReadAfterWrite: true, StrongList: true, SuffixRange: true}
+
+func (s *service) open(t testing.TB, change func(c *s3.Config), opts *s3.Options) *s3.Bucket {
+	t.Helper()
+	config := s.config
+	if change != nil {
+		change(&config)
+	}
+	if opts == nil {
+		opts = &s3.Options{Probe: &perfect}
+	}
+	d, err := s3.Open(t.Context(), &config, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	return d
+}
+
+func TestConformance(t *testing.T) {
+	for name, c := range map[string]struct {
+		secure bool
+		change func(c *s3.Config)
+		probe  s3.Probe
+		lacks  []string
+	}{
+		"plain":       {false, nil, perfect, nil},
+		"TLS, CRC32C": {true, func(c *s3.Config) { c.Checksum = s3.ChecksumCRC32C }, perfect, nil},
+		"no checksum": {true, func(c *s3.Config) { c.Checksum = s3.ChecksumNone }, perfect, nil},
+		"nothing but the least": {
+			false, nil, s3.Probe{ReadAfterWrite: true, StrongList: true},
+			[]string{"put-if", "complete-if", "delete-if", "suffix"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			prefixes := map[driver.Driver]string{}
+			s := newService(t, c.secure)
+			s.Lacks = c.lacks
+			openAt := func(t *testing.T, prefix string) driver.Driver {
+				d := s.open(t, func(config *s3.Config) {
+					config.Prefix = prefix
+					if c.change != nil {
+						c.change(config)
+					}
+				}, &s3.Options{Probe: &c.probe})
+				prefixes[d] = prefix
+				return d
+			}
+			drivertest.Run(t, drivertest.Harness{
+				NewDriver: func(t *testing.T) driver.Driver { return openAt(t, fmt.Sprintf("root-%d", len(prefixes))) },
+				Reopen: func(t *testing.T, d driver.Driver) driver.Driver {
+					if err := d.Close(); err != nil {
+						t.Fatal(err)
+					}
+					return openAt(t, prefixes[d])
+				},
+				HashETags:    true,
+				ModTimeSlack: 2 * time.Second,
+			})
+		})
+	}
+}
+
+// stream hides everything of a reader but Read.
+type stream struct{ io.Reader }
+
+func put(t testing.TB, d driver.Driver, key string, data []byte) *driver.Info {
+	t.Helper()
+	info, err := d.Put(t.Context(), key, stream{bytes.NewReader(data)}, int64(len(data)), &driver.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
+}
+
+func get(ctx context.Context, d driver.Driver, key string) ([]byte, error) {
+	r, _, err := d.Get(ctx, key, &driver.GetOptions{})
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(r)
+	return data, errors.Join(err, r.Close())
+}
+
+func wantKind(t testing.TB, what string, err error, kinds ...driver.Kind) {
+	t.Helper()
+	e, ok := errors.AsType[*driver.Error](err)
+	if !ok || !slices.Contains(kinds, e.Kind) {
+		t.Errorf("%s: %v, want %v", what, err, kinds)
+	}
+	if err != nil && strings.Contains(err.Error(), secretKey) {
+		t.Errorf("%s: the error shows the secret: %v", what, err)
+	}
+}
