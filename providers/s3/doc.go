@@ -19,6 +19,9 @@
 // moment can both succeed. Nothing is lost then, both can be read, but lists show only "a" until one of them is deleted. Below ".sallyport/" nothing is
 // checked. Names that such a service would take for another name (a leading or doubled slash, "." and "..", segments above 255 bytes) are InvalidKey.
 //
+// MinIO's lists have one more gap, which is closed here up to 66 names: a page that begins behind "a-b-c" ends the list early where more than that many
+// objects bear a beginning of that name which goes on with a byte below '/' ("a", "a-b").
+//
 // It does not promise to keep an open upload for ever: MinIO drops uploads after its setting stale_uploads_expiry, by default 24 hours, and a bucket's rule
 // that aborts incomplete uploads does the same anywhere; such an upload answers NoSuchUpload, and its notes are left for the sweep. Set both above
 // the longest upload, and let no other lifecycle rule touch the prefix. On Amazon S3 a Complete that is repeated soon after the first may be answered

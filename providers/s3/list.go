@@ -170,8 +170,8 @@ func (s *scan) fetch(ctx context.Context) error {
 	base := s.b.names.prefix
 	want := min(max(s.want, 2), maxPage)
 	if s.b.names.strict && (s.token != "" || s.start != "") {
-		// MinIO takes keys that the place to begin is a continuation of ("a", "ab" for "abc") out of the page only after it has counted them, and then
-		// says that the list has ended. Its reserve is 4 and a sixteenth of the page.
+		// Where the place to begin continues keys by bytes below '/' ("a" and "a-" for "a-b"), MinIO takes them out of the page only after it has
+		// counted them, and then says that the list has ended. Its reserve is 4 keys and a sixteenth of the page.
 		want = maxPage
 	}
 	query := url.Values{"prefix": {base + s.asked}, "max-keys": {strconv.Itoa(want)}}

@@ -58,6 +58,7 @@ type Bucket struct {
 	buffers     bodyBuffers
 	clashes     clashes
 	firstNotes  noteCache
+	lastSuccess atomic.Int64 // when the service last answered with success, in nanoseconds: the bucket was there
 	closed      atomic.Bool
 }
 
@@ -115,7 +116,7 @@ func newBucket(config *Config, opts *Options) (*Bucket, error) {
 		limits = timeouts{header: headerTimeout, stall: stallTimeout}
 	}
 	b.pool = newTransport(tlsConfig, b.settings.proxy, limits)
-	b.transport = recorder{b.pool}
+	b.transport = recorder{base: b.pool, lastSuccess: &b.lastSuccess, now: b.now}
 	lookup := minio.BucketLookupDNS
 	if b.settings.pathStyle {
 		lookup = minio.BucketLookupPath
@@ -153,7 +154,7 @@ func newTLSConfig(caFile string) (*tls.Config, error) {
 // start looks whether the bucket can be what the configuration says, and what it can do.
 func (b *Bucket) start(ctx context.Context, opts *Options) error {
 	const op = "Open"
-	if err := b.headBucket(ctx, op); err != nil {
+	if err := b.confirmBucket(ctx, op); err != nil {
 		return err
 	}
 	if _, err := b.stat(ctx, op, "", b.names.prefix+localMarker); err == nil {

@@ -16,8 +16,7 @@ import (
 // Probe is what was found out about a service by trying. Capabilities come from it, so one that is remembered must be of the same endpoint, bucket
 // and version of the service. It can be kept as JSON.
 type Probe struct {
-	At     time.Time `json:"at"`
-	Server string    `json:"server"` // as it calls itself; "" = it does not
+	At time.Time `json:"at"`
 
 	CreateIfAbsent    bool `json:"create_if_absent"`   // PUT If-None-Match, one winner of each race
 	ReplaceIfMatch    bool `json:"replace_if_match"`   // PUT If-Match, one winner of each race
@@ -86,6 +85,11 @@ const (
 	openRounds = 4
 )
 
+const (
+	cleanTries = 3
+	abandoned  = time.Hour // older objects of a probe are of one that was killed
+)
+
 // RunProbe tries out the service with objects below ".sallyport/probe/", which it removes, and returns what it found; the driver goes on by what it
 // knew. Each race has so many racers and rounds. It fails when the service cannot be reached or refuses to write, read, list or delete at all.
 func (b *Bucket) RunProbe(ctx context.Context, racers, rounds int) (*Probe, error) {
@@ -100,7 +104,11 @@ func (b *Bucket) RunProbe(ctx context.Context, racers, rounds int) (*Probe, erro
 	err := p.run(ctx)
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpWithin)
 	defer cancel()
-	if cleanErr := p.clean(clean); err == nil {
+	cleanErr := p.clean(clean)
+	for try := 1; cleanErr != nil && try < cleanTries; try++ {
+		cleanErr = p.clean(clean)
+	}
+	if err == nil {
 		err = cleanErr
 	}
 	if err != nil {
@@ -122,12 +130,29 @@ type prober struct {
 }
 
 func (p *prober) run(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{p.readAndList, p.suffix, p.putConditions, p.putRaces, p.completeConditions, p.deleteCondition, p.folders} {
+	for _, step := range []func(context.Context) error{p.sweep, p.readAndList, p.suffix, p.putConditions, p.putRaces, p.completeConditions, p.deleteCondition, p.folders} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sweep removes what probes left that were killed.
+func (p *prober) sweep(ctx context.Context) error {
+	var old []string
+	err := p.b.eachName(ctx, p.op, probeDir, func(o *listedObject) (string, error) {
+		if p.found.At.Sub(o.LastModified) > abandoned {
+			old = append(old, o.Key)
+		}
+		return "", nil
+	})
+	for _, key := range old {
+		if err == nil {
+			err = p.b.remove(ctx, p.op, key, p.b.names.prefix+key, "")
+		}
+	}
+	return err
 }
 
 func (p *prober) name(key string) string { return p.b.names.prefix + p.dir + key }
@@ -173,8 +198,7 @@ func works(err error) (bool, error) {
 	if err == nil {
 		return true, nil
 	}
-	kept, failure := refused(err)
-	_ = kept
+	_, failure := refused(err)
 	return false, failure
 }
 
@@ -232,11 +256,10 @@ func (p *prober) suffix(ctx context.Context) error {
 }
 
 func (p *prober) putConditions(ctx context.Context) error {
-	first, err := p.put(ctx, "put", "first", driver.PutOptions{})
-	if err != nil {
+	if _, err := p.put(ctx, "put", "first", driver.PutOptions{}); err != nil {
 		return err
 	}
-	_, err = p.put(ctx, "put", "overwritten", driver.PutOptions{IfNoneMatch: true})
+	_, err := p.put(ctx, "put", "overwritten", driver.PutOptions{IfNoneMatch: true})
 	absent, err := refused(err)
 	if err != nil {
 		return err
@@ -247,7 +270,8 @@ func (p *prober) putConditions(ctx context.Context) error {
 		return err
 	}
 	p.found.CreateIfAbsent = absent && creates
-	if first, err = p.put(ctx, "put", "second", driver.PutOptions{}); err != nil {
+	first, err := p.put(ctx, "put", "second", driver.PutOptions{})
+	if err != nil {
 		return err
 	}
 	if _, err = p.put(ctx, "put", "third", driver.PutOptions{}); err != nil {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -24,13 +25,23 @@ func (b *Bucket) Head(ctx context.Context, key string) (*driver.Info, error) {
 	return b.stat(ctx, "Head", key, name)
 }
 
+// bucketSeenFor is how long one success lets an absent object be believed without asking for the bucket.
+const bucketSeenFor = 10 * time.Second
+
 // stat asks for an object by its name.
 func (b *Bucket) stat(ctx context.Context, op, key, name string) (*driver.Info, error) {
 	ctx, x := record(ctx, nil)
 	c := &call{op: op, key: key, x: x}
 	found, err := b.core.StatObject(ctx, b.bucket, name, minio.StatObjectOptions{})
 	if err != nil {
-		return nil, b.classify(ctx, c, err)
+		err = b.classify(ctx, c, err)
+		if driver.Is(err, driver.NotFound) && b.now().Sub(time.Unix(0, b.lastSuccess.Load())) > bucketSeenFor {
+			// A HEAD does not tell an absent object from an absent bucket.
+			if bucketErr := b.confirmBucket(ctx, op); bucketErr != nil {
+				return nil, bucketErr
+			}
+		}
+		return nil, err
 	}
 	if found.ETag == "" || found.Size < 0 {
 		return nil, fail(driver.Corrupt, op, key, fmt.Errorf("%w: %w or no size", errContradiction, errNoETag))

@@ -106,6 +106,9 @@ func errorResponse(x *exchange, name string, answer []byte) error {
 	response := minio.ErrorResponse{}
 	if err := xml.Unmarshal(answer, &response); err != nil || response.Code == "" {
 		response = minio.ErrorResponse{Code: x.header.Get("X-Minio-Error-Code"), Message: strings.Trim(x.header.Get("X-Minio-Error-Desc"), `"`)}
+		if response.Message == "" {
+			response.Message = firstLine(answer)
+		}
 		if response.Code == "" && x.status == http.StatusNotFound && name == "" {
 			response.Code = "NoSuchBucket"
 		}
@@ -123,14 +126,19 @@ func errorResponse(x *exchange, name string, answer []byte) error {
 	return response
 }
 
-// headBucket asks whether the bucket is there and may be used.
-func (b *Bucket) headBucket(ctx context.Context, op string) error {
-	ctx, x := record(ctx, nil)
-	err := b.send(ctx, x, &own{method: http.MethodHead}, nil)
-	if err == nil {
-		return nil
+// firstLine is what a proxy may have said, in a length for a log.
+func firstLine(answer []byte) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(answer)), "\n")
+	if len(line) > 200 {
+		line = line[:200]
 	}
-	return b.classify(ctx, &call{op: op, x: x, notKey: true}, err)
+	return strings.ToValidUTF8(line, "?")
+}
+
+// confirmBucket asks for the least of a list: it tells in words what is wrong with bucket, region, credentials or the permission to list, which a HEAD
+// does not.
+func (b *Bucket) confirmBucket(ctx context.Context, op string) error {
+	return b.listOnce(ctx, op, url.Values{"prefix": {b.names.prefix}, "max-keys": {"1"}}, &listAnswer{})
 }
 
 // quoted is an ETag as a header has it.

@@ -151,7 +151,11 @@ func (e *redirectError) Error() string {
 }
 
 // recorder fills the exchange of each request and turns redirects into errors before anybody could follow them with a signed request.
-type recorder struct{ base http.RoundTripper }
+type recorder struct {
+	base        http.RoundTripper
+	lastSuccess *atomic.Int64
+	now         func() time.Time
+}
 
 func (r recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	x, _ := request.Context().Value(exchangeKey{}).(*exchange)
@@ -163,6 +167,9 @@ func (r recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 			x.status, x.header, x.err = response.StatusCode, response.Header, err
 		}
 		return nil, err
+	}
+	if err == nil && response.StatusCode < 300 {
+		r.lastSuccess.Store(r.now().UnixNano())
 	}
 	if x != nil {
 		x.err = err

@@ -12,6 +12,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -174,17 +175,13 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a = errorAnswer(refuse(http.StatusOK, fault.Code))
 	case fault.Status != 0:
 		a = errorAnswer(refuse(fault.Status, fault.Code))
-		for name, values := range fault.Header {
-			a.header[name] = values
-		}
+		maps.Copy(a.header, fault.Header)
 	}
 	send(w, r, a, fault.CutAfter)
 }
 
 func send(w http.ResponseWriter, r *http.Request, a *answer, cutAfter int64) {
-	for name, values := range a.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), a.header)
 	w.Header().Set("X-Amz-Request-Id", "TEST")
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	if r.Method == http.MethodHead && a.header.Get("X-Head-Length") != "" {

@@ -28,7 +28,8 @@ var checksums = map[string]func([]byte) string{
 
 // readBody reads a body and holds it to its length, its payload hash and its checksum.
 func readBody(r *http.Request) ([]byte, *failure) {
-	raw, err := io.ReadAll(r.Body)
+	raw := make([]byte, max(0, r.ContentLength))
+	_, err := io.ReadFull(r.Body, raw)
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "IncompleteBody")
 	}
@@ -71,6 +72,7 @@ func readBody(r *http.Request) ([]byte, *failure) {
 func dechunk(raw []byte) (body []byte, trailer http.Header, ok bool) {
 	r := bufio.NewReader(bytes.NewReader(raw))
 	trailer = http.Header{}
+	body = make([]byte, 0, len(raw))
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
@@ -84,11 +86,13 @@ func dechunk(raw []byte) (body []byte, trailer http.Header, ok bool) {
 		if n == 0 {
 			break
 		}
-		chunk := make([]byte, n)
-		if _, err := io.ReadFull(r, chunk); err != nil {
+		if n < 0 || int64(len(body))+n > int64(cap(body)) {
 			return nil, nil, false
 		}
-		body = append(body, chunk...)
+		body = body[:int64(len(body))+n]
+		if _, err := io.ReadFull(r, body[int64(len(body))-n:]); err != nil {
+			return nil, nil, false
+		}
 		if end, err := r.ReadString('\n'); err != nil || end != "\r\n" {
 			return nil, nil, false
 		}

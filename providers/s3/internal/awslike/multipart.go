@@ -136,7 +136,7 @@ func (s *Service) complete(r *http.Request, id string, up *upload, body []byte) 
 		whole = append(whole, stored.data...)
 	}
 	o := newObject(whole)
-	o.etag = fmt.Sprintf("%s-%d", etagOf(append(whole[:len(whole):len(whole)], id...)), len(list.Part))
+	o.etag = fmt.Sprintf("%s-%d", etagOf(append(slices.Clip(whole), id...)), len(list.Part))
 	s.objects[up.key] = o
 	delete(s.uploads, id)
 	return document(struct {
