@@ -112,10 +112,8 @@ func TestConformance(t *testing.T) {
 		probe  s3.Probe
 		lacks  []string
 	}{
-		"plain":       {false, nil, perfect, nil},
-		"TLS, CRC32C": {true, func(c *s3.Config) { c.Checksum = s3.ChecksumCRC32C }, perfect, nil},
-		"no checksum": {true, func(c *s3.Config) { c.Checksum = s3.ChecksumNone }, perfect, nil},
-		"the least":   {false, nil, s3.Probe{ReadAfterWrite: true, StrongList: true}, []string{"put-if", "complete-if", "delete-if", "suffix"}},
+		"plain":          {false, nil, perfect, nil},
+		"TLS, the least": {true, nil, s3.Probe{ReadAfterWrite: true, StrongList: true}, []string{"put-if", "complete-if", "delete-if", "suffix"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			prefixes := map[driver.Driver]string{}
@@ -143,6 +141,65 @@ func TestConformance(t *testing.T) {
 				ModTimeSlack: 2 * time.Second,
 			})
 		})
+	}
+}
+
+// Every way of protecting a body arrives, whole and in parts, on both sides of where it is held in memory.
+func TestProtections(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		for _, checksum := range []string{s3.ChecksumCRC64NVME, s3.ChecksumCRC32C, s3.ChecksumNone} {
+			for _, flavour := range []string{s3.FlavourS3, s3.FlavourMinIO} {
+				s := newService(t, secure)
+				s.config.Checksum = checksum
+				if flavour == s3.FlavourMinIO {
+					s.Lacks = []string{"part-checksum"}
+				}
+				d, err := s3.Open(t.Context(), s.config.For(flavour), &s3.Options{Probe: &perfect})
+				if err != nil {
+					t.Fatal(err)
+				}
+				told := 0
+				s.fails(func(r *http.Request) awslike.Fault {
+					if r.Header.Get("X-Amz-Trailer") == "x-amz-checksum-"+checksum || r.Header.Get("X-Amz-Checksum-"+checksum) != "" {
+						told++
+					}
+					return awslike.Fault{}
+				})
+				sizes := []int{0, 1, 64<<10 + 1, 1 << 20, 1<<20 + 1, 5 << 20}
+				for _, size := range sizes {
+					data := bytes.Repeat([]byte{byte(size), 1, 2}, size/3+1)[:size]
+					put(t, d, "k", data)
+					id, err := d.Uploads().Create(t.Context(), "u", nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					up := driver.Upload{ID: id, Key: "u"}
+					part, err := d.Uploads().PutPart(t.Context(), up, 1, stream{bytes.NewReader(data)}, int64(size))
+					if err != nil {
+						t.Fatalf("%s, %s, TLS %v: part of %d bytes: %v", flavour, checksum, secure, size, err)
+					}
+					if _, err := d.Uploads().Complete(t.Context(), up, []driver.Part{*part}, &driver.PutOptions{}); err != nil {
+						t.Fatal(err)
+					}
+					for _, key := range []string{"k", "u"} {
+						if got, err := get(t.Context(), d, key); err != nil || !bytes.Equal(got, data) {
+							t.Errorf("%s, %s, TLS %v: %q is %d bytes of %d, %v", flavour, checksum, secure, key, len(got), size, err)
+						}
+					}
+				}
+				want := 2 * len(sizes) // the object and the upload's first note
+				if flavour == s3.FlavourMinIO {
+					want += len(sizes)
+				}
+				if checksum == s3.ChecksumNone {
+					want = 0
+				}
+				if told != want {
+					t.Errorf("%s, %s, TLS %v: %d bodies told their checksum, want %d", flavour, checksum, secure, told, want)
+				}
+				_ = d.Close()
+			}
+		}
 	}
 }
 
