@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -187,6 +188,85 @@ func TestErrorDocuments(t *testing.T) {
 	}
 	if ctx, x := record(context.Background(), nil); ctx.Value(exchangeKey{}) != x || x.complete() {
 		t.Error("record")
+	}
+}
+
+// answers is a service that says the same to every request.
+type answers struct {
+	text   func(n int) string
+	status int
+	n      int
+}
+
+func (a *answers) RoundTrip(*http.Request) (*http.Response, error) {
+	a.n++
+	header := http.Header{"Etag": {`"x"`}, "Last-Modified": {"Mon, 02 Jan 2006 15:04:05 GMT"}}
+	return &http.Response{StatusCode: a.status, Header: header, Body: io.NopCloser(strings.NewReader(a.text(a.n)))}, nil
+}
+
+func hostile(t testing.TB, status int, text func(n int) string) (*Bucket, *answers) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "a")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "s")
+	b, err := newBucket(&Config{Bucket: "example-bucket"}, &Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &answers{text: text, status: status}
+	b.transport = recorder{base: a, lastSuccess: &b.lastSuccess, now: b.now}
+	b.caps = (&Probe{}).capabilities(1000)
+	return b, a
+}
+
+// Whatever a service answers to a list, the driver comes to an end with names in order or with an error.
+func FuzzListAnswers(f *testing.F) {
+	f.Add("<ListBucketResult><Contents><Key>a</Key><ETag>&quot;x&quot;</ETag><Size>1</Size></Contents></ListBucketResult>", 200)
+	f.Add("<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken><Contents><Key>a%2Fb</Key></Contents></ListBucketResult>", 200)
+	f.Add("<ListBucketResult><CommonPrefixes><Prefix>a/</Prefix></CommonPrefixes><Contents><Key>.sallyport/uploads/x</Key></Contents></ListBucketResult>", 200)
+	f.Add("<Error><Code>InternalError</Code></Error>", 200)
+	f.Add("", 503)
+	f.Fuzz(func(t *testing.T, text string, status int) {
+		if status < 200 || status > 599 {
+			return
+		}
+		b, _ := hostile(t, status, func(int) string { return text })
+		for _, opts := range []driver.ListOptions{{}, {Delimiter: "/"}, {Prefix: "a", Delimiter: "b", After: "ab"}} {
+			page, err := b.List(t.Context(), &opts)
+			if err != nil {
+				continue
+			}
+			last := opts.After
+			for i := range page.Entries {
+				name := page.Entries[i].Name()
+				if name <= last || !strings.HasPrefix(name, opts.Prefix) || driver.Reserved(name) {
+					t.Fatalf("%q after %q", name, last)
+				}
+				last = name
+			}
+		}
+		_, _ = b.Uploads().List(t.Context(), &driver.ListUploadsOptions{})
+	})
+}
+
+func TestEndlessListsEnd(t *testing.T) {
+	for name, text := range map[string]func(n int) string{
+		"empty pages": func(n int) string {
+			return fmt.Sprintf("<R><IsTruncated>true</IsTruncated><NextContinuationToken>%d</NextContinuationToken></R>", n)
+		},
+		"the same page": func(n int) string {
+			return fmt.Sprintf("<R><IsTruncated>true</IsTruncated><NextContinuationToken>%d</NextContinuationToken><Contents><Key>a</Key></Contents></R>", n)
+		},
+		"no token":     func(int) string { return "<R><IsTruncated>true</IsTruncated><Contents><Key>a</Key></Contents></R>" },
+		"out of order": func(int) string { return "<R><Contents><Key>b</Key></Contents><Contents><Key>a</Key></Contents></R>" },
+		"bad escape":   func(int) string { return "<R><EncodingType>url</EncodingType><Contents><Key>%zz</Key></Contents></R>" },
+	} {
+		b, a := hostile(t, http.StatusOK, text)
+		if _, err := b.List(t.Context(), &driver.ListOptions{}); !driver.Is(err, driver.Corrupt) || a.n > maxEmptyPages+2 {
+			t.Errorf("%s: %v after %d requests", name, err, a.n)
+		}
+	}
+	b, _ := hostile(t, http.StatusOK, func(int) string { return strings.Repeat(" ", maxAnswer+2) })
+	if _, err := b.List(t.Context(), &driver.ListOptions{}); err == nil || !errors.Is(err, errContradiction) {
+		t.Errorf("an answer that is too long: %v", err)
 	}
 }
 

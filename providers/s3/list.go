@@ -100,6 +100,7 @@ type scan struct {
 	token, start             string // where the next request begins; both "" at first
 	entries                  []driver.Entry
 	ended                    bool
+	progress                 progress
 }
 
 func newScan(b *Bucket, op, prefix, delimiter, after string, want int) *scan {
@@ -188,7 +189,7 @@ func (s *scan) fetch(ctx context.Context) error {
 	if err := s.b.listOnce(ctx, s.op, query, &answer); err != nil {
 		return err
 	}
-	last := ""
+	last := s.progress.last
 	for i, j := 0, 0; i < len(answer.Contents) || j < len(answer.CommonPrefixes); {
 		var entry driver.Entry
 		if j == len(answer.CommonPrefixes) || i < len(answer.Contents) && answer.Contents[i].Key < answer.CommonPrefixes[j].Prefix {
@@ -214,13 +215,35 @@ func (s *scan) fetch(ctx context.Context) error {
 		}
 		s.entries = append(s.entries, entry)
 	}
-	s.ended = !answer.IsTruncated || answer.NextContinuationToken == "" || answer.NextContinuationToken == s.token
-	if answer.IsTruncated && s.ended {
-		return fail(driver.Corrupt, s.op, "", fmt.Errorf("%w: a list goes on and does not say where", errContradiction))
+	s.ended = !answer.IsTruncated
+	if err := s.progress.page(s.op, &answer, last); err != nil {
+		return err
 	}
 	s.token = answer.NextContinuationToken
 	if !s.native && driver.Reserved(last) && !s.ended {
 		s.skip(last)
+	}
+	return nil
+}
+
+// maxEmptyPages is how many pages in a row may bring nothing new and promise more.
+const maxEmptyPages = 100
+
+// progress sees to it that a listing ends: pages go on in order, and there is always something to come.
+type progress struct {
+	last  string // greatest name so far
+	empty int    // pages in a row that brought none
+}
+
+// page takes note of a page whose greatest name is last.
+func (p *progress) page(op string, answer *listAnswer, last string) error {
+	if last == p.last {
+		p.empty++
+	} else {
+		p.last, p.empty = last, 0
+	}
+	if answer.IsTruncated && (answer.NextContinuationToken == "" || p.empty > maxEmptyPages) {
+		return fail(driver.Corrupt, op, "", fmt.Errorf("%w: a list goes on and gets nowhere", errContradiction))
 	}
 	return nil
 }

@@ -87,6 +87,7 @@ func (b *Bucket) get(ctx context.Context, op, key, name string, opts *driver.Get
 	outer := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	sendCtx, x := record(ctx, nil)
+	x.object = true
 	c := &call{op: op, key: key, x: x}
 	body, found, header, err := b.core.GetObject(sendCtx, b.bucket, name, get)
 	if err != nil {

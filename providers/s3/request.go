@@ -68,12 +68,9 @@ func (b *Bucket) send(ctx context.Context, x *exchange, r *own, document any) er
 		return err
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	answer, err := io.ReadAll(response.Body) // bounded by the recorder
 	if err != nil {
 		return fmt.Errorf("read answer: %w", err)
-	}
-	if len(answer) > maxAnswer {
-		return fmt.Errorf("read answer: %w: it is longer than %d bytes", errContradiction, maxAnswer)
 	}
 	if response.StatusCode >= 300 || isErrorDocument(answer) {
 		return errorResponse(x, r.name, answer)

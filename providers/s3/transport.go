@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -116,6 +117,7 @@ type exchange struct {
 	status int         // 0 = there was no answer
 	header http.Header
 	err    error // the transport's
+	object bool  // the answer is an object; all others are documents, which are bounded
 }
 
 // complete reports whether the service may have had the whole request, so that it may have acted on it.
@@ -175,9 +177,30 @@ func (r recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 		x.err = err
 		if response != nil {
 			x.status, x.header = response.StatusCode, response.Header
+			if !x.object || x.status >= 300 {
+				response.Body = &bounded{ReadCloser: response.Body, left: maxAnswer}
+			}
 		}
 	}
 	return response, err
+}
+
+// bounded fails an answer that is longer than any document: whoever reads it holds it in memory.
+type bounded struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left < 0 {
+		return 0, fmt.Errorf("%w: its answer is longer than %d bytes", errContradiction, maxAnswer)
+	}
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.left -= int64(n)
+	return n, err
 }
 
 // hostOf keeps of a Location only what an operator needs, and no key or signature.

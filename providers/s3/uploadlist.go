@@ -25,6 +25,7 @@ type listedObject struct {
 func (b *Bucket) eachName(ctx context.Context, op, folder string, visit func(*listedObject) (skipTo string, err error)) error {
 	base := b.names.prefix
 	token, start := "", ""
+	var pages progress
 	for {
 		query := url.Values{"prefix": {base + folder}, "max-keys": {"1000"}}
 		if token != "" {
@@ -36,7 +37,7 @@ func (b *Bucket) eachName(ctx context.Context, op, folder string, visit func(*li
 		if err := b.listOnce(ctx, op, query, &answer); err != nil {
 			return err
 		}
-		skip, last := "", ""
+		skip, last := "", pages.last
 		for i := range answer.Contents {
 			o := &answer.Contents[i]
 			name, ok := strings.CutPrefix(o.Key, base)
@@ -50,13 +51,10 @@ func (b *Bucket) eachName(ctx context.Context, op, folder string, visit func(*li
 			}
 			skip = to
 		}
-		if !answer.IsTruncated {
-			return nil
+		if err := pages.page(op, &answer, last); err != nil || !answer.IsTruncated {
+			return err
 		}
 		token = answer.NextContinuationToken
-		if token == "" || last == "" {
-			return fail(driver.Corrupt, op, "", fmt.Errorf("%w: a list goes on and does not say where", errContradiction))
-		}
 		if skip > last {
 			token, start = "", skip
 		}
