@@ -49,6 +49,18 @@ Besides ` + "`type`" + `, a provider holds the settings of its type's driver:
 | ` + "`local`" + ` | ` + "`layout`" + ` | ` + "`escaped`" + ` | How names become file names in a new root: ` + "`escaped`" + ` holds every key, ` + "`verbatim`" + ` keeps keys as paths. |
 | ` + "`local`" + ` | ` + "`durability`" + ` | ` + "`full`" + ` | ` + "`full`" + `: a write is on the medium before it is acknowledged. ` + "`off`" + `: a power failure can lose or tear the last minutes. |
 | ` + "`local`" + ` | ` + "`reserve_bytes`" + ` | ` + "`0`" + ` | Free space that uploads leave, in bytes. 0: 2 % of the file system, at most 64 MiB. -1: none. |
+| ` + "`s3`, `minio`" + ` | ` + "`" + `endpoint` + "`" + ` |  | Address of the service, as in https://s3.example.test:9000. Empty for type s3: Amazon S3 in the region. Required for minio. |
+| ` + "`s3`, `minio`" + ` | ` + "`" + `region` + "`" + ` | ` + "`" + `us-east-1` + "`" + ` | Region that requests are signed for. |
+| ` + "`s3`, `minio`" + ` | ` + "`" + `bucket` + "`" + ` |  | The bucket. It must exist. Required. |
+| ` + "`s3`, `minio`" + ` | ` + "`" + `prefix` + "`" + ` |  | Folder in the bucket that holds everything. Empty: the whole bucket. |
+| ` + "`s3`, `minio`" + ` | ` + "`" + `access_key_file` + "`" + `, ` + "`" + `secret_key_file` + "`" + ` |  | Files with the credentials, read again when they change. Both empty: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of the environment. |
+| ` + "`s3`, `minio`" + ` | ` + "`" + `session_token_file` + "`" + ` |  | File with the token of temporary credentials. |
+| ` + "`s3`, `minio`" + ` | ` + "`" + `ca_file` + "`" + ` |  | PEM file with the authorities that the service's certificate may come from. Empty: the system's. |
+| ` + "`s3`, `minio`" + ` | ` + "`" + `path_style` + "`" + ` | by type | true puts the bucket into the path, false into the host name. Empty: true for minio and other endpoints, false for Amazon. |
+| ` + "`s3`, `minio`" + ` | ` + "`" + `folder_clash` + "`" + ` | by type | ` + "`" + `check` + "`" + ` refuses ` + "`" + `a/b` + "`" + ` while ` + "`" + `a` + "`" + ` is an object and the other way round, because MinIO lists only one of them; ` + "`" + `ignore` + "`" + ` does not look. Empty: check for minio, what the service shows for s3. |
+| ` + "`s3`, `minio`" + ` | ` + "`" + `checksum` + "`" + ` | ` + "`" + `crc64nvme` + "`" + ` | How bodies are protected on the way: crc64nvme, crc32c, or none for services that know neither. |
+| ` + "`s3`, `minio`" + ` | ` + "`" + `proxy` + "`" + ` |  | http or https proxy for every request. Empty: none, whatever the environment says. |
+| ` + "`s3`, `minio`" + ` | ` + "`" + `allow_plain_http` + "`" + ` | ` + "`" + `false` + "`" + ` | Permit http:// to another machine: objects are encrypted, their names, sizes and times can be seen on the way. |
 `)
 	return out.Bytes()
 }
@@ -80,7 +92,7 @@ func collect(target reflect.Type, initial reflect.Value, path string, all *[]fie
 func descend(target reflect.Type, initial reflect.Value, path string, all *[]field) {
 	switch {
 	case target == reflect.TypeFor[Provider]():
-		*all = append(*all, field{path: path + ".type", kind: "text", doc: "Which driver: local. Required."})
+		*all = append(*all, field{path: path + ".type", kind: "text", doc: "Which driver: local, s3 or minio. Required."})
 	case isSection(target):
 		collect(target, initial, path, all)
 	case target.Kind() == reflect.Pointer:

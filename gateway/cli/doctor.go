@@ -17,6 +17,7 @@ import (
 	"sallyport/providers/driver"
 	"sallyport/providers/local"
 	"sallyport/providers/probe"
+	"sallyport/providers/s3"
 )
 
 type doctorCommand struct {
@@ -180,6 +181,9 @@ func (d *doctor) open(ctx context.Context, p config.Provider) (backend driver.Dr
 func (d *doctor) storage(ctx context.Context, subject string, backend driver.Driver, single bool) {
 	if folder, ok := backend.(*local.Folder); ok {
 		d.folder(subject, folder.Probe())
+	}
+	if bucket, ok := backend.(*s3.Bucket); ok && bucket.Probe().Versioned {
+		d.report(subject, probe.Lacking, "the bucket keeps versions", "what is deleted or overwritten goes on costing space until a lifecycle rule for noncurrent versions removes it")
 	}
 	found, err := probe.Run(ctx, backend)
 	for _, f := range found {

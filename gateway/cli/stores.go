@@ -17,6 +17,7 @@ import (
 	"sallyport/providers"
 	"sallyport/providers/driver"
 	"sallyport/providers/local"
+	"sallyport/providers/s3"
 )
 
 // registry is every storage type this program knows. With readOnly they take no locks, so that a command works beside a running gateway.
@@ -29,6 +30,18 @@ func registry(readOnly bool, log *slog.Logger) providers.Registry {
 			}
 			return local.Open(ctx, c, &local.Options{Logger: log, ReadOnly: readOnly})
 		},
+		"s3":    bucketFactory(s3.DecodeConfig, readOnly, log),
+		"minio": bucketFactory(s3.DecodeMinIOConfig, readOnly, log),
+	}
+}
+
+func bucketFactory(read func(decode func(into any) error) (*s3.Config, error), readOnly bool, log *slog.Logger) providers.Factory {
+	return func(ctx context.Context, decode func(config any) error) (driver.Driver, error) {
+		c, err := read(decode)
+		if err != nil {
+			return nil, err
+		}
+		return s3.Open(ctx, c, &s3.Options{Logger: log, ReadOnly: readOnly})
 	}
 }
 
@@ -37,6 +50,14 @@ func providerTypes() config.ProviderTypes {
 	return config.ProviderTypes{
 		"local": func(decode func(into any) error) error {
 			_, err := local.DecodeConfig(decode)
+			return err
+		},
+		"s3": func(decode func(into any) error) error {
+			_, err := s3.DecodeConfig(decode)
+			return err
+		},
+		"minio": func(decode func(into any) error) error {
+			_, err := s3.DecodeMinIOConfig(decode)
 			return err
 		},
 	}
@@ -70,6 +91,12 @@ func openStores(ctx context.Context, cfg *config.Config, readOnly bool, metrics 
 		if folder, ok := d.(*local.Folder); ok {
 			opened.sweepers = append(opened.sweepers, folder)
 			opened.health = append(opened.health, gateway.HealthCheck{Provider: v.Provider, Check: folder.Health})
+		}
+		if bucket, ok := d.(*s3.Bucket); ok && !readOnly && !v.SingleGateway {
+			if seen := bucket.Probe(); !seen.Shared() {
+				return nil, errors.Join(usageError(fmt.Sprintf("provider %q cannot decide conditions as several gateways need them (sallyport doctor tells which); if this is the only gateway of vault %q, say so with single_gateway: true",
+					v.Provider, v.Name)), d.Close(), opened.close())
+			}
 		}
 		opened.byName[v.Provider] = providers.Open(v.Provider, d, &providers.StoreOptions{
 			Sink: gateway.StoreMetrics{Metrics: metrics}, Logger: log, SingleGateway: v.SingleGateway,
