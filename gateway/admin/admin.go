@@ -6,6 +6,7 @@ package admin
 import (
 	"net/http"
 	"net/http/pprof"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -30,13 +31,11 @@ func New(opts *Options) http.Handler {
 			answer(w, http.StatusServiceUnavailable, "not ready: "+err.Error()+"\n")
 			return
 		}
-		text := "ready\n"
+		said := []string{"ready"}
 		if opts.Notes != nil {
-			for _, note := range opts.Notes() {
-				text += note + "\n"
-			}
+			said = append(said, opts.Notes()...)
 		}
-		answer(w, http.StatusOK, text)
+		answer(w, http.StatusOK, strings.Join(said, "\n")+"\n")
 	})
 	if opts.Metrics != nil {
 		r.Method(http.MethodGet, "/metrics", opts.Metrics.Handler())
