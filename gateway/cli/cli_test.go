@@ -4,15 +4,23 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"sallyport/crypto/vault"
+	"sallyport/gateway/vaults"
+	"sallyport/gateway/vaults/vaultstest"
+	"sallyport/providers"
+	"sallyport/providers/driver"
+	"sallyport/providers/faulty"
+	"sallyport/providers/mem"
 )
 
 // console is a command's surroundings without a terminal.
@@ -211,26 +219,105 @@ func TestQuickstartTwice(t *testing.T) {
 	c.want(0, "0 objects restored", "recover", "--from", filepath.Join(dir, "data"), "--to", t.TempDir(), "--key-file", right)
 }
 
-// TestKeyOfAVaultMadeAmidAFailure: the vault file is stored and then the state directory cannot be written. Whoever reads the output must have the key.
+// TestKeyOfAVaultMadeAmidAFailure: the vault file is stored and then cannot be read back. Whoever reads the output must have the key.
 func TestKeyOfAVaultMadeAmidAFailure(t *testing.T) {
 	c := newConsole(t)
-	dir := filepath.Join(t.TempDir(), "vault")
-	if err := os.MkdirAll(filepath.Join(dir, "state", "vaults"), 0o700); err != nil {
-		t.Fatal(err)
+	backend := faulty.New(mem.New(&mem.Options{MaxKey: 2048}), func(call faulty.Call) *faulty.Fault {
+		if call.Op == "Get" {
+			return &faulty.Fault{Kind: driver.Denied}
+		}
+		return nil
+	})
+	store := providers.Open("lossy", backend, nil)
+	v := quickstartVault(t.TempDir(), store, vaultstest.Hasher(t), nil)
+	command := &quickstartCommand{JSON: true}
+	if _, err := command.open(t.Context(), &Stdio{In: c.in, Out: &c.out, Err: c.err}, v); err == nil {
+		t.Fatal("a vault file that cannot be read back is no error")
 	}
-	if err := os.Symlink(filepath.Join(dir, "nowhere", "deep"), filepath.Join(dir, "state", "vaults", quickstartVaultName)); err != nil {
-		t.Fatal(err)
+	backend.SetPlan(nil)
+	shown := regexp.MustCompile(`([0-9a-f]{4}\s+){15}[0-9a-f]{4}`).FindString(c.out.String())
+	key, err := vault.ParseRecoveryKey(shown)
+	if err != nil {
+		t.Fatalf("no key is shown: %q", c.out.String())
 	}
-	out := c.want(1, "", "quickstart", "--json", "--dir", dir, "--listen", "127.0.0.1:0")
-	shown := regexp.MustCompile(`([0-9a-f]{4}\s+){15}[0-9a-f]{4}`).FindString(out)
-	if shown == "" {
-		t.Fatalf("no key is shown: %q", out)
+	if err := v.Open(t.Context(), vaults.Unlock{Key: key}); err != nil {
+		t.Errorf("the key shown: %v", err)
 	}
-	file := filepath.Join(t.TempDir(), "key")
-	if err := os.WriteFile(file, []byte(strings.Join(strings.Fields(shown), " ")), 0o600); err != nil {
-		t.Fatal(err)
+}
+
+// TestNoKeyIsShownForAVaultThatIsRefused: whatever can refuse does so first, or somebody keeps the key of nothing and believes it is that of
+// the vault.
+func TestNoKeyIsShownForAVaultThatIsRefused(t *testing.T) {
+	write := func(t *testing.T, path, text string) string {
+		t.Helper()
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		return path
 	}
-	c.want(0, "0 objects restored", "recover", "--from", filepath.Join(dir, "data"), "--to", t.TempDir(), "--key-file", file)
+	used := func(t *testing.T, dir string) {
+		t.Helper()
+		c := newConsole(t)
+		_, stop := c.quickstart("--dir", dir)
+		stop()
+	}
+	remove := func(t *testing.T, path string) {
+		t.Helper()
+		if err := os.RemoveAll(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, test := range map[string]struct {
+		prepare func(t *testing.T, dir string) (args []string)
+		says    string
+	}{
+		"data is gone": {func(t *testing.T, dir string) []string {
+			used(t, dir)
+			remove(t, filepath.Join(dir, "data"))
+			return nil
+		}, "remembers"},
+		"the vault file is gone": {func(t *testing.T, dir string) []string {
+			used(t, dir)
+			remove(t, filepath.Join(dir, "data", ".sallyport", "vault"))
+			return nil
+		}, "put back"},
+		"the root is not empty": {func(t *testing.T, dir string) []string {
+			write(t, filepath.Join(dir, "data", "holiday.jpg"), "x")
+			return nil
+		}, "holiday.jpg"},
+		"a weak password": {func(t *testing.T, dir string) []string {
+			return []string{"--password-file", write(t, filepath.Join(dir, "p"), "password")}
+		}, "easy to guess"},
+		"state cannot be written": {func(t *testing.T, dir string) []string {
+			write(t, filepath.Join(dir, "state"), "a file where a folder must be")
+			return nil
+		}, "state"},
+	} {
+		for _, as := range []string{"quickstart", "quickstart --json", "vault create"} {
+			t.Run(name+", "+as, func(t *testing.T) {
+				c := newConsole(t)
+				dir := filepath.Join(t.TempDir(), "vault")
+				args := test.prepare(t, dir)
+				if as == "vault create" {
+					_ = os.MkdirAll(filepath.Join(dir, "data"), 0o700)
+				} else {
+					args = append(args, "--listen", "127.0.0.1:0")
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a quickstart that refuses nothing would serve for ever
+				defer cancel()
+				code, stdout, stderr := c.run(ctx, slices.Concat(strings.Fields(as), []string{"--dir", dir}, args)...)
+				if code == 0 || stdout != "" {
+					t.Errorf("exit %d, and it says:\n%s", code, stdout)
+				}
+				if !strings.Contains(stderr, test.says) && (name != "data is gone" || as != "vault create") {
+					t.Errorf("the reason does not say %q: %s", test.says, stderr)
+				}
+				if found, _ := filepath.Glob(filepath.Join(dir, "data", ".sallyport", "vault", "*")); len(found) > 0 {
+					t.Errorf("a vault was made: %v", found)
+				}
+			})
+		}
+	}
 }
 
 // broken is an output that nothing can be written to.

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"sallyport/gateway"
 	"sallyport/gateway/auth"
 	"sallyport/gateway/vaults"
+	"sallyport/providers"
 )
 
 const quickstartRegion = "us-east-1"
@@ -46,7 +49,7 @@ func (c *quickstartCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 		return err
 	}
 	log, state := quietLogger(stdio), filepath.Join(c.Dir, "state")
-	store, sweeper, err := openFolder(ctx, filepath.Join(c.Dir, "data"), true, false, log)
+	store, sweeper, err := c.openData(ctx, state, log)
 	if err != nil {
 		return err
 	}
@@ -69,9 +72,6 @@ func (c *quickstartCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 	v := quickstartVault(c.Dir, store, hasher, log)
 	fresh, err := c.open(ctx, stdio, v)
 	if err != nil {
-		if c.JSON && !fresh.IsZero() && mayBeMade(ctx, v) {
-			err = errors.Join(err, printNewKey(stdio, fresh))
-		}
 		return err
 	}
 	server, result, err := c.compose(v, socket, state, sweeper, log)
@@ -99,6 +99,19 @@ func (c *quickstartCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 		return fmt.Errorf("print the result: %w", err) // it may hold a key that is shown only once
 	}
 	return server.Run(ctx)
+}
+
+// openData opens the folder of the vault, and makes it unless this gateway remembers a vault there: then it is more likely not mounted.
+func (c *quickstartCommand) openData(ctx context.Context, state string, log *slog.Logger) (*providers.Store, gateway.Sweeper, error) {
+	data := filepath.Join(c.Dir, "data")
+	used, err := vaults.NewStateDir(state, quickstartVaultName).Remembers()
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := os.Stat(data); used && errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("%s is gone, and %s remembers that a vault was in it: put it back, or mount the disk it is on. No new vault was made", data, state)
+	}
+	return openFolder(ctx, data, true, false, log)
 }
 
 // mayBeMade reports whether a vault may be there although making it failed, so that its key must be shown all the same.
@@ -161,6 +174,10 @@ func (c *quickstartCommand) open(ctx context.Context, stdio *Stdio, v *vaults.Va
 		}
 		create.Key, create.Password = unlock.Key, unlock.Password
 	}
+	// Before a key is shown: nobody is to keep the key of a vault that is then refused.
+	if err := v.CheckCreate(ctx, &create); err != nil {
+		return fresh, err
+	}
 	if create.Key.IsZero() {
 		fresh = vault.NewRecoveryKey()
 		create.Key = fresh
@@ -168,10 +185,13 @@ func (c *quickstartCommand) open(ctx context.Context, stdio *Stdio, v *vaults.Va
 			return fresh, err
 		}
 	}
-	if err := v.Create(ctx, &create); err != nil {
-		return fresh, err
+	if err = v.Create(ctx, &create); err == nil {
+		err = v.Open(ctx, vaults.Unlock{Key: create.Key})
 	}
-	return fresh, v.Open(ctx, vaults.Unlock{Key: create.Key})
+	if err != nil && c.JSON && !fresh.IsZero() && mayBeMade(ctx, v) {
+		err = errors.Join(err, printNewKey(stdio, fresh))
+	}
+	return fresh, err
 }
 
 // show prints a new key and, at a terminal, asks for it back before anything is made with it.

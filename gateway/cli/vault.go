@@ -97,6 +97,10 @@ func (c *vaultCreateCommand) Run(ctx context.Context, stdio *Stdio) (err error) 
 		}
 		create.Key, create.Password = unlock.Key, unlock.Password
 	}
+	// Before a key is shown: nobody is to keep the key of a vault that is then refused.
+	if err := v.CheckCreate(ctx, &create); err != nil {
+		return err
+	}
 	if create.Key.IsZero() {
 		create.Key = vault.NewRecoveryKey()
 		if err := printNewKey(stdio, create.Key); err != nil {

@@ -56,33 +56,58 @@ func (v *Vault) Exists(ctx context.Context) (bool, error) {
 	return len(g) > 0, err
 }
 
-// Create makes the vault in its root. It refuses with ErrVaultExists if there is a vault file, or if this gateway has ever seen one: a
-// root that lost its vault file needs it back, not another one. The vault stays locked.
-func (v *Vault) Create(ctx context.Context, create *CreateOptions) error {
+// CheckCreate reports what Create would refuse, and makes nothing: callers that show a new key ask it first, so that nobody keeps the key of a
+// vault that was never made. What only an attempt can tell, such as a full disk, it does not promise. It refuses with ErrVaultExists if there is a
+// vault file, or if this gateway has ever seen one: a root that lost its vault file needs it back, not another one.
+func (v *Vault) CheckCreate(ctx context.Context, create *CreateOptions) error {
+	if err := v.checkCreate(ctx, create); err != nil {
+		return fmt.Errorf("create vault %q: %w", v.name, err)
+	}
+	return nil
+}
+
+func (v *Vault) checkCreate(ctx context.Context, create *CreateOptions) error {
 	exists, err := v.Exists(ctx)
 	if err != nil {
 		return err
 	}
 	if exists {
-		return fmt.Errorf("create vault %q: %w", v.name, ErrVaultExists)
+		return ErrVaultExists
 	}
 	if v.state != nil {
-		pin, err := v.state.readPin()
+		used, err := v.state.Remembers()
 		if err != nil {
-			return fmt.Errorf("create vault %q: %w", v.name, err)
+			return err
 		}
-		if pin != nil {
-			return fmt.Errorf("create vault %q: its root holds no vault file, and this gateway has used one before: put back %s: %w",
-				v.name, v.state.copyHint(), ErrVaultExists)
+		if used {
+			return fmt.Errorf("its root holds no vault file, and this gateway has used one before: put back %s: %w", v.state.copyHint(), ErrVaultExists)
 		}
 	}
 	page, err := v.store.List(ctx, &providers.ListOptions{Limit: 1})
 	if err != nil {
-		return fmt.Errorf("create vault %q: %w", v.name, err)
+		return err
 	}
 	if len(page.Entries) > 0 {
-		return fmt.Errorf("create vault %q: its root is not empty (it holds %q): choose an empty one, or put back the vault file these objects belong to",
-			v.name, page.Entries[0].Key)
+		return fmt.Errorf("its root is not empty (it holds %q): choose an empty one, or put back the vault file these objects belong to", page.Entries[0].Key)
+	}
+	if !create.Password.IsZero() {
+		if err := vault.CheckPassword(create.Password); err != nil {
+			return err
+		}
+	}
+	if !v.store.Capabilities().PutIfNoneMatch {
+		return errNoExclusiveCreate
+	}
+	if v.state != nil {
+		return v.state.checkWritable()
+	}
+	return nil
+}
+
+// Create makes the vault in its root, unless CheckCreate refuses it. The vault stays locked.
+func (v *Vault) Create(ctx context.Context, create *CreateOptions) error {
+	if err := v.CheckCreate(ctx, create); err != nil {
+		return err
 	}
 	opened, _, err := vault.Create(ctx, v.hasher, vault.Options{ETag: create.ETag, RecoveryKey: create.Key, Password: create.Password})
 	if err != nil {
@@ -95,11 +120,13 @@ func (v *Vault) Create(ctx context.Context, create *CreateOptions) error {
 	return nil
 }
 
+var errNoExclusiveCreate = errors.New("this backend cannot create a file only if it is absent, which changing a vault needs")
+
 // publish stores a generation so that it replaces nothing, reads it back and keeps a copy of it.
 func (v *Vault) publish(ctx context.Context, opened *vault.Opened) error {
 	file := opened.File()
 	if !v.store.Capabilities().PutIfNoneMatch {
-		return fmt.Errorf("this backend cannot create a file only if it is absent, which changing a vault needs")
+		return errNoExclusiveCreate
 	}
 	key := vault.Directory + file.Name()
 	if _, err := v.store.Put(ctx, key, bytes.NewReader(file.Bytes()), int64(len(file.Bytes())), &providers.PutOptions{IfNoneMatch: true}); err != nil {

@@ -46,6 +46,32 @@ func (d *StateDir) readPin() ([]byte, error) {
 	return data, nil
 }
 
+// Remembers reports whether this gateway has used a vault of this name before.
+func (d *StateDir) Remembers() (bool, error) {
+	pin, err := d.readPin()
+	return pin != nil, err
+}
+
+// checkWritable makes the directory and tries a file in it.
+func (d *StateDir) checkWritable() error {
+	f, err := d.temporary()
+	if err == nil {
+		err = errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+	if err != nil {
+		return fmt.Errorf("write to the state directory: %w", err)
+	}
+	return nil
+}
+
+// temporary makes an empty file for what is to be renamed into place.
+func (d *StateDir) temporary() (*os.File, error) {
+	if err := os.MkdirAll(d.path, 0o700); err != nil {
+		return nil, err
+	}
+	return os.CreateTemp(d.path, ".new-*")
+}
+
 func (d *StateDir) writePin(pin []byte) error {
 	if err := d.replace(pinFile, pin); err != nil {
 		return fmt.Errorf("write pin: %w", err)
@@ -81,10 +107,7 @@ func (d *StateDir) newestCopy() string {
 
 // replace writes a file atomically and durably, readable by its owner only.
 func (d *StateDir) replace(name string, data []byte) (err error) {
-	if err := os.MkdirAll(d.path, 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(d.path, ".new-*")
+	f, err := d.temporary()
 	if err != nil {
 		return err
 	}

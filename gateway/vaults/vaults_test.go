@@ -158,6 +158,47 @@ func TestCreateNeverReplacesAVault(t *testing.T) {
 	}
 }
 
+// TestCheckCreateRefusesWhatCreateWould: before a key is shown, everything that can refuse is asked.
+func TestCheckCreateRefusesWhatCreateWould(t *testing.T) {
+	fresh := newRoot(t)
+	good := &vaults.CreateOptions{Key: vaultstest.Key(t), Password: secret.NewString(firstPassword)}
+	if err := fresh.vault(fresh.state).CheckCreate(t.Context(), good); err != nil {
+		t.Errorf("an empty root: %v", err)
+	}
+	if exists, err := fresh.vault(fresh.state).Exists(t.Context()); exists || err != nil {
+		t.Errorf("the check made a vault: %v", err)
+	}
+	if used, err := vaults.NewStateDir(fresh.state, "home").Remembers(); used || err != nil {
+		t.Errorf("the check is remembered as a vault: %v", err)
+	}
+	full, blocked, plain := newRoot(t), filepath.Join(t.TempDir(), "file"), newRoot(t)
+	full.plant("bucket/key", []byte("x"))
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	weakBackend := providers.Open("weak", mem.New(&mem.Options{NoPutIfNoneMatch: true}), nil)
+	made := newRoot(t)
+	made.create("")
+	for name, c := range map[string]struct {
+		v      *vaults.Vault
+		create *vaults.CreateOptions
+		says   string
+	}{
+		"a vault":         {made.vault(""), good, "exists"},
+		"an object":       {full.vault(""), good, "not empty"},
+		"a weak password": {plain.vault(""), &vaults.CreateOptions{Password: secret.NewString("password")}, "easy to guess"},
+		"a weak backend": {
+			vaults.New(&vaults.Options{Name: "home", Store: weakBackend, Patterns: []string{"*"}, Hasher: vaultstest.Hasher(t)}), good, "only if it is absent",
+		},
+		"no state": {plain.vault(blocked), good, blocked},
+	} {
+		check, create := c.v.CheckCreate(t.Context(), c.create), c.v.Create(t.Context(), c.create)
+		if check == nil || create == nil || !strings.Contains(check.Error(), c.says) || !strings.Contains(create.Error(), c.says) {
+			t.Errorf("%s: checked %v, created %v", name, check, create)
+		}
+	}
+}
+
 func TestRacingCreatesMakeOneVault(t *testing.T) {
 	r := newRoot(t)
 	var wg sync.WaitGroup
