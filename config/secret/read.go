@@ -19,11 +19,25 @@ var (
 	ErrTooLarge = fmt.Errorf("the secret is larger than %d bytes; is this the right file?", MaxSize)
 )
 
-// ReadFile reads a secret from a file and trims one trailing line ending. It reads at most [MaxSize] + 1 bytes.
+// ReadFile reads a secret text from a file and trims one trailing line ending. It reads at most [MaxSize] + 1 bytes.
 //
 // The warning is not empty when the file is a regular one that its group or everybody may read; the secret is returned all the same,
 // since container runtimes mount secrets that way. On Windows, whose permissions are not mode bits, there is no warning.
 func ReadFile(path string) (value Bytes, warning string, err error) {
+	value, warning, err = ReadBinaryFile(path)
+	if err != nil {
+		return Bytes{}, "", err
+	}
+	defer value.Clear()
+	text := trimLineEnding(value.Reveal())
+	if len(text) == 0 {
+		return Bytes{}, "", fmt.Errorf("read secret from %s: %w", path, ErrEmpty)
+	}
+	return NewBytes(text), warning, nil
+}
+
+// ReadBinaryFile is [ReadFile] for what may be raw bytes, whose last may look like a line ending: it trims nothing.
+func ReadBinaryFile(path string) (value Bytes, warning string, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return Bytes{}, "", fmt.Errorf("read secret: %w", err)
@@ -36,7 +50,7 @@ func ReadFile(path string) (value Bytes, warning string, err error) {
 	if info.IsDir() {
 		return Bytes{}, "", fmt.Errorf("read secret: %s is a directory; name the file inside it", path)
 	}
-	value, err = Read(file)
+	value, err = readAll(file)
 	if err != nil {
 		return Bytes{}, "", fmt.Errorf("read secret from %s: %w", path, err)
 	}
@@ -71,21 +85,36 @@ func ReadFD(fd uintptr) (value Bytes, err error) {
 // Read reads a secret until the end of source and trims one trailing line ending (LF or CR LF), no other space. It stops after
 // [MaxSize] + 1 bytes with [ErrTooLarge]; nothing at all is [ErrEmpty].
 func Read(source io.Reader) (Bytes, error) {
+	value, err := readAll(source)
+	if err != nil {
+		return Bytes{}, err
+	}
+	defer value.Clear()
+	text := trimLineEnding(value.Reveal())
+	if len(text) == 0 {
+		return Bytes{}, ErrEmpty
+	}
+	return NewBytes(text), nil
+}
+
+func readAll(source io.Reader) (Bytes, error) {
 	buffer := make([]byte, MaxSize+1)
 	defer clear(buffer)
 	n, err := io.ReadFull(source, buffer)
 	switch {
 	case err == nil:
 		return Bytes{}, ErrTooLarge
-	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF):
+		return Bytes{}, ErrEmpty
+	case !errors.Is(err, io.ErrUnexpectedEOF):
 		return Bytes{}, err
 	}
-	text := buffer[:n]
+	return NewBytes(buffer[:n]), nil
+}
+
+func trimLineEnding(text []byte) []byte {
 	if trimmed, found := bytes.CutSuffix(text, []byte("\n")); found {
-		text = bytes.TrimSuffix(trimmed, []byte("\r"))
+		return bytes.TrimSuffix(trimmed, []byte("\r"))
 	}
-	if len(text) == 0 {
-		return Bytes{}, ErrEmpty
-	}
-	return NewBytes(text), nil
+	return text
 }

@@ -23,6 +23,24 @@ func TestReadTrimsOneLineEnding(t *testing.T) {
 	}
 }
 
+func TestReadBinaryFileTrimsNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	for _, content := range []string{"\n", "\r\n", "abc\r\n", "abc\n\n", "\x00\n"} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, warning, err := secret.ReadBinaryFile(path); err != nil || warning != "" || string(got.Reveal()) != content {
+			t.Errorf("%q was read as %q, %q, %v", content, got.Reveal(), warning, err)
+		}
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := secret.ReadBinaryFile(path); !errors.Is(err, secret.ErrEmpty) {
+		t.Errorf("an empty file gave %v", err)
+	}
+}
+
 func TestReadRefusesEmptyAndLarge(t *testing.T) {
 	for _, input := range []string{"", "\n", "\r\n"} {
 		if _, err := secret.Read(strings.NewReader(input)); !errors.Is(err, secret.ErrEmpty) {

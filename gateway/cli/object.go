@@ -27,7 +27,7 @@ type objectKeyFlags struct {
 func (f *objectKeyFlags) keyring(ctx context.Context, stdio *Stdio, path string, ask bool) (*jobs.Keyring, error) {
 	ring := &jobs.Keyring{}
 	if f.CustomerKeyFile != "" {
-		value, warning, err := secret.ReadFile(f.CustomerKeyFile)
+		value, warning, err := secret.ReadBinaryFile(f.CustomerKeyFile)
 		if err != nil {
 			return nil, usageError(err.Error())
 		}

@@ -3,6 +3,8 @@ package jobs_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -532,6 +534,27 @@ func TestParseCustomerKey(t *testing.T) {
 	for _, text := range []string{"", "x", strings.Repeat("zz", 32), "BwcH"} {
 		if _, err := jobs.ParseCustomerKey([]byte(text)); err == nil || text != "" && strings.Contains(err.Error(), text) && len(text) > 4 {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestParseCustomerKeyOfEveryLastByte: a raw key may end in what looks like a line ending, and an encoded one in a real one.
+func TestParseCustomerKeyOfEveryLastByte(t *testing.T) {
+	for last := range 256 {
+		raw := bytes.Repeat([]byte{'\r'}, 32)
+		raw[31] = byte(last)
+		for _, text := range []string{string(raw), hex.EncodeToString(raw), strings.ToUpper(hex.EncodeToString(raw)), base64.StdEncoding.EncodeToString(raw)} {
+			for _, ending := range []string{"", "\n", "\r\n"} {
+				k, err := jobs.ParseCustomerKey([]byte(text + ending))
+				if err != nil || !bytes.Equal(k.Reveal()[:], raw) {
+					t.Errorf("last byte %#x, %d characters, ending %q: %v", last, len(text), ending, err)
+				}
+			}
+		}
+	}
+	for _, n := range []int{31, 34, 63, 65, 43, 45} {
+		if _, err := jobs.ParseCustomerKey(bytes.Repeat([]byte{'a'}, n)); err == nil {
+			t.Errorf("%d bytes are taken for a key", n)
 		}
 	}
 }

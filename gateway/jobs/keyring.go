@@ -6,6 +6,7 @@
 package jobs
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -62,25 +63,41 @@ func (k *Keyring) VaultID() object.VaultID {
 	return object.VaultID(k.Vault.ID())
 }
 
-// ParseCustomerKey reads a customer's key as its owner may keep it: 32 raw bytes, 64 hex digits, or base64. The error never repeats it.
-func ParseCustomerKey(text []byte) (keys.CustomerKey, error) {
-	raw := text
+// ParseCustomerKey reads a customer's key as its owner may keep it: 32 raw bytes, 64 hex digits or base64, each with or without a line ending
+// behind it. Exactly 32 bytes are always the key itself: the last of them may look like a line ending. The error never repeats the key.
+func ParseCustomerKey(content []byte) (keys.CustomerKey, error) {
+	text := withoutLineEnding(content)
 	switch len(text) {
 	case keys.Size:
-	case 2 * keys.Size:
-		decoded, err := hex.DecodeString(string(text))
-		if err != nil {
+		return keys.ParseCustomerKey(text)
+	case hex.EncodedLen(keys.Size):
+		raw := make([]byte, keys.Size)
+		defer clear(raw)
+		if _, err := hex.Decode(raw, text); err != nil {
 			return keys.CustomerKey{}, errors.New("the customer key has 64 characters and they are not all hex digits")
 		}
-		raw = decoded
+		return keys.ParseCustomerKey(raw)
 	default:
-		decoded, err := base64.StdEncoding.DecodeString(string(text))
-		if err != nil || len(decoded) != keys.Size {
-			return keys.CustomerKey{}, fmt.Errorf("the customer key must be 32 raw bytes, 64 hex digits or 44 base64 characters, and it has %d bytes", len(text))
+		raw := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+		defer clear(raw)
+		n, err := base64.StdEncoding.Decode(raw, text)
+		if err != nil || n != keys.Size {
+			return keys.CustomerKey{}, fmt.Errorf("the customer key must be 32 raw bytes, 64 hex digits or 44 base64 characters, and it has %d bytes", len(content))
 		}
-		raw = decoded
+		return keys.ParseCustomerKey(raw[:n])
 	}
-	return keys.ParseCustomerKey(raw)
+}
+
+// withoutLineEnding takes nothing away from 32 bytes.
+func withoutLineEnding(content []byte) []byte {
+	if len(content) == keys.Size {
+		return content
+	}
+	text, found := bytes.CutSuffix(content, []byte("\n"))
+	if !found || len(text) == keys.Size {
+		return text
+	}
+	return bytes.TrimSuffix(text, []byte("\r"))
 }
 
 // FindVaultFile returns the newest readable vault file: path itself if it is one, else the highest generation that lies in path, as copies
