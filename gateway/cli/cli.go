@@ -2,7 +2,7 @@
 // are thin; what they do lives in the packages below.
 //
 // Secrets are read from a terminal prompt, a file or a descriptor, never from an argument or the environment. Exit codes: 0 done, 1 it was
-// tried and failed, 2 the call cannot be carried out as given (arguments, missing key, configuration).
+// tried and failed, 2 the call cannot be carried out as given (arguments, missing key, configuration), 130 it was interrupted while it asked.
 package cli
 
 import (
@@ -19,6 +19,8 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
+	// exitInterrupted is what shells show for a program that Ctrl-C ended.
+	exitInterrupted = 130
 )
 
 // usageError is a failure that lies in how the command was called: exit 2.
@@ -52,7 +54,7 @@ type commands struct {
 }
 
 // Run carries out the command line args (without the program's name) and returns the exit code. Cancelling ctx stops a server after its
-// requests, and other commands at the next file.
+// requests, other commands at the next file, and at once while they ask for something.
 func Run(ctx context.Context, args []string, stdio *Stdio) int {
 	var c commands
 	exited := -1
@@ -84,6 +86,9 @@ func Run(ctx context.Context, args []string, stdio *Stdio) int {
 		return exitOK
 	}
 	stdio.notef("sallyport: %v\n", err)
+	if errors.Is(err, errInterrupted) {
+		return exitInterrupted
+	}
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
 	}

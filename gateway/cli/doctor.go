@@ -245,7 +245,7 @@ func (d *doctor) keys(ctx context.Context, c *config.Vault, store *providers.Sto
 		return
 	}
 	flags := unlockFlags{KeyFile: c.Unlock.KeyFile, PasswordFile: c.Unlock.PasswordFile}
-	unlock, err := flags.read(d.stdio, fmt.Sprintf("vault %q", c.Name))
+	unlock, err := flags.read(ctx, d.stdio, fmt.Sprintf("vault %q", c.Name))
 	if err == nil {
 		err = v.Open(ctx, unlock)
 	}

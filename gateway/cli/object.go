@@ -52,7 +52,7 @@ func (f *objectKeyFlags) keyring(ctx context.Context, stdio *Stdio, path string,
 	if err != nil {
 		return nil, err
 	}
-	unlock, err := f.read(stdio, "vault "+file.ID().String())
+	unlock, err := f.read(ctx, stdio, "vault "+file.ID().String())
 	if err != nil {
 		return nil, err
 	}

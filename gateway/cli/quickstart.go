@@ -160,7 +160,7 @@ func (c *quickstartCommand) open(ctx context.Context, stdio *Stdio, v *vaults.Va
 		return fresh, err
 	}
 	if exists {
-		unlock, err := c.read(stdio, "the vault in "+c.Dir)
+		unlock, err := c.read(ctx, stdio, "the vault in "+c.Dir)
 		if err != nil {
 			return fresh, err
 		}
@@ -168,7 +168,7 @@ func (c *quickstartCommand) open(ctx context.Context, stdio *Stdio, v *vaults.Va
 	}
 	create := vaults.CreateOptions{ETag: vault.ETagMD5}
 	if c.given() {
-		unlock, err := c.read(stdio, "the new vault")
+		unlock, err := c.read(ctx, stdio, "the new vault")
 		if err != nil {
 			return fresh, err
 		}
@@ -181,7 +181,7 @@ func (c *quickstartCommand) open(ctx context.Context, stdio *Stdio, v *vaults.Va
 	if create.Key.IsZero() {
 		fresh = vault.NewRecoveryKey()
 		create.Key = fresh
-		if err := c.show(stdio, fresh); err != nil {
+		if err := c.show(ctx, stdio, fresh); err != nil {
 			return fresh, err
 		}
 	}
@@ -195,7 +195,7 @@ func (c *quickstartCommand) open(ctx context.Context, stdio *Stdio, v *vaults.Va
 }
 
 // show prints a new key and, at a terminal, asks for it back before anything is made with it.
-func (c *quickstartCommand) show(stdio *Stdio, key vault.RecoveryKey) error {
+func (c *quickstartCommand) show(ctx context.Context, stdio *Stdio, key vault.RecoveryKey) error {
 	if !c.JSON {
 		if err := printNewKey(stdio, key); err != nil {
 			return err
@@ -204,7 +204,7 @@ func (c *quickstartCommand) show(stdio *Stdio, key vault.RecoveryKey) error {
 	if c.Yes || c.JSON || !stdio.interactive() {
 		return nil
 	}
-	return askBack(stdio, key)
+	return askBack(ctx, stdio, key)
 }
 
 const losingIt = "Write it down or put it into a password manager now. It is not shown again.\n" +
@@ -231,9 +231,9 @@ func keyLines(key vault.RecoveryKey) string {
 
 const askBackTries = 3
 
-func askBack(stdio *Stdio, key vault.RecoveryKey) error {
+func askBack(ctx context.Context, stdio *Stdio, key vault.RecoveryKey) error {
 	for range askBackTries {
-		answer, err := stdio.askLine("\nType the key back (spaces do not matter): ")
+		answer, err := stdio.askLine(ctx, "\nType the key back (spaces do not matter): ")
 		if err != nil {
 			return err
 		}

@@ -113,7 +113,7 @@ func openVaults(ctx context.Context, cfg *config.Config, opened *stores, metrics
 		c := &cfg.Vaults[i]
 		v := configuredVault(cfg, c, opened, hasher, log)
 		flags := unlockFlags{KeyFile: c.Unlock.KeyFile, PasswordFile: c.Unlock.PasswordFile}
-		unlock, err := flags.read(stdio, fmt.Sprintf("vault %q", c.Name))
+		unlock, err := flags.read(ctx, stdio, fmt.Sprintf("vault %q", c.Name))
 		if err != nil {
 			return nil, err
 		}

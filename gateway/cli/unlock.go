@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -24,7 +25,7 @@ func (f *unlockFlags) given() bool {
 }
 
 // read returns what opens the vault, asking at the terminal when no flag says where it is.
-func (f *unlockFlags) read(io *Stdio, what string) (vaults.Unlock, error) {
+func (f *unlockFlags) read(ctx context.Context, io *Stdio, what string) (vaults.Unlock, error) {
 	sources := 0
 	for _, on := range []bool{f.KeyFile != "", f.KeyFD != nil, f.PasswordFile != "", f.PasswordFD != nil} {
 		if on {
@@ -35,9 +36,12 @@ func (f *unlockFlags) read(io *Stdio, what string) (vaults.Unlock, error) {
 	case sources > 1:
 		return vaults.Unlock{}, usageError("give only one of --key-file, --key-fd, --password-file and --password-fd")
 	case sources == 0:
-		return ask(io, what)
+		return ask(ctx, io, what)
 	}
-	value, isKey, err := f.readSource(io)
+	value, isKey, err := f.readSource(ctx, io)
+	if errors.Is(err, errInterrupted) {
+		return vaults.Unlock{}, err
+	}
 	if err != nil {
 		return vaults.Unlock{}, usageError(err.Error())
 	}
@@ -52,19 +56,19 @@ func (f *unlockFlags) read(io *Stdio, what string) (vaults.Unlock, error) {
 	return vaults.Unlock{Key: key}, nil
 }
 
-func (f *unlockFlags) readSource(io *Stdio) (value secret.Bytes, isKey bool, err error) {
+func (f *unlockFlags) readSource(ctx context.Context, io *Stdio) (value secret.Bytes, isKey bool, err error) {
 	var warning string
 	switch {
 	case f.KeyFile != "":
 		value, warning, err = secret.ReadFile(f.KeyFile)
 		isKey = true
 	case f.KeyFD != nil:
-		value, err = secret.ReadFD(uintptr(*f.KeyFD))
+		value, err = readFD(ctx, *f.KeyFD)
 		isKey = true
 	case f.PasswordFile != "":
 		value, warning, err = secret.ReadFile(f.PasswordFile)
 	default:
-		value, err = secret.ReadFD(uintptr(*f.PasswordFD))
+		value, err = readFD(ctx, *f.PasswordFD)
 	}
 	if warning != "" {
 		io.notef("warning: %s\n", warning)
@@ -72,9 +76,14 @@ func (f *unlockFlags) readSource(io *Stdio) (value secret.Bytes, isKey bool, err
 	return value, isKey, err
 }
 
+// readFD reads a secret from a descriptor, which may be a terminal or a pipe that nobody writes to.
+func readFD(ctx context.Context, fd uint) (secret.Bytes, error) {
+	return unlessInterrupted(ctx, func() (secret.Bytes, error) { return secret.ReadFD(uintptr(fd)) })
+}
+
 // ask takes either secret at one prompt: 64 hex digits are a key, anything else is a password.
-func ask(io *Stdio, what string) (vaults.Unlock, error) {
-	answer, err := io.askSecret(fmt.Sprintf("64-digit key or password of %s: ", what))
+func ask(ctx context.Context, io *Stdio, what string) (vaults.Unlock, error) {
+	answer, err := io.askSecret(ctx, fmt.Sprintf("64-digit key or password of %s: ", what))
 	if errors.Is(err, errNoTerminal) {
 		return vaults.Unlock{}, usageError(fmt.Sprintf("%s needs its 64-digit key or a password, and there is no terminal to ask at: "+
 			"give --key-file, --key-fd, --password-file or --password-fd", what))

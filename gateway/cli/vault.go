@@ -91,7 +91,7 @@ func (c *vaultCreateCommand) Run(ctx context.Context, stdio *Stdio) (err error) 
 	}
 	create := vaults.CreateOptions{ETag: vault.ETagPolicy(cmp.Or(c.ETag, c.etag, string(vault.ETagMD5)))}
 	if c.given() {
-		unlock, err := c.unlockFlags.read(stdio, "the new vault")
+		unlock, err := c.unlockFlags.read(ctx, stdio, "the new vault")
 		if err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (c *vaultCreateCommand) Run(ctx context.Context, stdio *Stdio) (err error) 
 			return err
 		}
 		if !c.Yes && stdio.interactive() {
-			if err := askBack(stdio, create.Key); err != nil {
+			if err := askBack(ctx, stdio, create.Key); err != nil {
 				return err
 			}
 		}
@@ -144,7 +144,7 @@ func (c *vaultStatusCommand) Run(ctx context.Context, stdio *Stdio) (err error) 
 		stdio.printf("verified    no: give --key-file or --password-file to check the file and see its buckets\n")
 		return nil
 	}
-	unlock, err := c.unlockFlags.read(stdio, "the vault")
+	unlock, err := c.unlockFlags.read(ctx, stdio, "the vault")
 	if err != nil {
 		return err
 	}
@@ -189,11 +189,11 @@ func (c *vaultPasswdCommand) Run(ctx context.Context, stdio *Stdio) (err error) 
 	for _, s := range file.Slots() {
 		replace = replace || s.Type == vault.SlotPassword && s.Label == c.Label
 	}
-	unlock, err := c.unlockFlags.read(stdio, "the vault")
+	unlock, err := c.unlockFlags.read(ctx, stdio, "the vault")
 	if err != nil {
 		return err
 	}
-	password, err := c.newPassword(stdio)
+	password, err := c.newPassword(ctx, stdio)
 	if err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func (c *vaultPasswdCommand) Run(ctx context.Context, stdio *Stdio) (err error) 
 	return nil
 }
 
-func (c *vaultPasswdCommand) newPassword(stdio *Stdio) (secret.String, error) {
+func (c *vaultPasswdCommand) newPassword(ctx context.Context, stdio *Stdio) (secret.String, error) {
 	switch {
 	case c.NewPasswordFile != "" && c.NewPasswordFD != nil:
 		return secret.String{}, usageError("give only one of --new-password-file and --new-password-fd")
@@ -220,10 +220,10 @@ func (c *vaultPasswdCommand) newPassword(stdio *Stdio) (secret.String, error) {
 		}
 		return value.Text(), err
 	case c.NewPasswordFD != nil:
-		value, err := secret.ReadFD(uintptr(*c.NewPasswordFD))
+		value, err := readFD(ctx, *c.NewPasswordFD)
 		return value.Text(), err
 	}
-	first, err := stdio.askSecret("New password (or press Enter to have one suggested): ")
+	first, err := stdio.askSecret(ctx, "New password (or press Enter to have one suggested): ")
 	if errors.Is(err, errNoTerminal) {
 		return secret.String{}, usageError("the new password must be asked for, and there is no terminal: give --new-password-file or --new-password-fd")
 	}
@@ -234,7 +234,7 @@ func (c *vaultPasswdCommand) newPassword(stdio *Stdio) (secret.String, error) {
 		first = vault.SuggestPassphrase()
 		stdio.notef("Suggested password: %s\n", first.Reveal())
 	}
-	again, err := stdio.askSecret("New password again: ")
+	again, err := stdio.askSecret(ctx, "New password again: ")
 	if err != nil {
 		return secret.String{}, err
 	}

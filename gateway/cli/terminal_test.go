@@ -1,0 +1,199 @@
+//go:build !windows
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/term"
+
+	"sallyport/providers/local"
+)
+
+// seat is a command's surroundings with somebody before the screen.
+type seat struct {
+	t             *testing.T
+	master, slave *os.File
+	screen        chan string // what appears, in pieces
+	seen          string
+}
+
+func newSeat(t *testing.T) *seat {
+	t.Helper()
+	master, slave, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &seat{t: t, master: master, slave: slave, screen: make(chan string, 64)}
+	t.Cleanup(func() { _, _ = master.Close(), slave.Close() })
+	go func() {
+		buffer := make([]byte, 4096)
+		for {
+			n, err := master.Read(buffer)
+			if err != nil {
+				return
+			}
+			select {
+			case s.screen <- string(buffer[:n]):
+			case <-t.Context().Done():
+				return
+			}
+		}
+	}()
+	return s
+}
+
+func (s *seat) expect(text string) {
+	s.t.Helper()
+	patience := time.After(time.Minute)
+	for !strings.Contains(s.seen, text) {
+		select {
+		case more := <-s.screen:
+			s.seen += more
+		case <-patience:
+			s.t.Fatalf("the screen does not show %q but\n%s", text, s.seen)
+		}
+	}
+}
+
+// start runs a command; the channel gets its exit code.
+func (s *seat) start(ctx context.Context, args ...string) <-chan int {
+	done := make(chan int, 1)
+	go func() { done <- Run(ctx, args, &Stdio{In: s.slave, Out: s.slave, Err: s.slave}) }()
+	return done
+}
+
+func (s *seat) state() term.State {
+	s.t.Helper()
+	state, err := term.GetState(int(s.slave.Fd()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return *state
+}
+
+func ended(t *testing.T, done <-chan int) int {
+	t.Helper()
+	select {
+	case code := <-done:
+		return code
+	case <-time.After(time.Minute):
+		t.Fatal("the command does not end")
+		return 0
+	}
+}
+
+// TestInterruptedQuestionEndsAtOnce: the echo is back, the folder is free, nothing was made, and the shell sees an interrupted command.
+func TestInterruptedQuestionEndsAtOnce(t *testing.T) {
+	used := filepath.Join(t.TempDir(), "used")
+	_, stop := newConsole(t).quickstart("--dir", used)
+	stop()
+	fresh := filepath.Join(t.TempDir(), "fresh")
+	for _, c := range []struct {
+		question, dir string
+		silent        bool
+		args          []string
+	}{
+		{"64-digit key or password", used, true, []string{"quickstart", "--dir", used, "--listen", "127.0.0.1:0"}},
+		{"64-digit key or password", used, true, []string{"vault", "passwd", "--dir", used}},
+		{"64-digit key or password", used, true, []string{"recover", "--from", filepath.Join(used, "data"), "--to", t.TempDir()}},
+		{"New password", used, true, []string{"vault", "passwd", "--dir", used, "--key-file", keyFile(t)}},
+		{"Type the key back", fresh, false, []string{"quickstart", "--dir", fresh, "--listen", "127.0.0.1:0"}},
+		{"Type the key back", fresh, false, []string{"vault", "create", "--dir", fresh}},
+	} {
+		s := newSeat(t)
+		before := s.state()
+		ctx, interrupt := context.WithCancel(t.Context())
+		done := s.start(ctx, c.args...)
+		s.expect(c.question)
+		if (s.state() != before) != c.silent {
+			t.Errorf("%v: while it asks, echo off should be %v", c.args, c.silent)
+		}
+		interrupt()
+		if code := ended(t, done); code != exitInterrupted {
+			t.Errorf("%v: exit %d\n%s", c.args, code, s.seen)
+		}
+		s.expect("sallyport: interrupted")
+		if s.state() != before {
+			t.Errorf("%v: the terminal is not as it was", c.args)
+		}
+		folder, err := local.Open(t.Context(), &local.Config{Path: filepath.Join(c.dir, "data")}, &local.Options{})
+		if err != nil {
+			t.Errorf("%v: the folder is not free: %v", c.args, err)
+			continue
+		}
+		if err := folder.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if found, _ := filepath.Glob(filepath.Join(fresh, "data", ".sallyport", "vault", "*")); len(found) > 0 {
+		t.Errorf("a vault was made: %v", found)
+	}
+}
+
+// TestAnswersTypedAhead: each question takes its own line, and a silent one shows nothing.
+func TestAnswersTypedAhead(t *testing.T) {
+	s := newSeat(t)
+	stdio := &Stdio{In: s.slave, Out: s.slave, Err: s.slave}
+	if _, err := s.master.WriteString("first\nsecond \r"); err != nil {
+		t.Fatal(err)
+	}
+	line, err := stdio.askLine(t.Context(), "one? ")
+	if err != nil || line != "first" {
+		t.Errorf("%q, %v", line, err)
+	}
+	answer, err := stdio.askSecret(t.Context(), "two? ")
+	if err != nil || answer.Reveal() != "second " {
+		t.Errorf("%q, %v", answer.Reveal(), err)
+	}
+	s.expect("two? ")
+	done := make(chan string, 1)
+	go func() {
+		answer, err := stdio.askSecret(t.Context(), "three? ")
+		if err != nil {
+			t.Error(err)
+		}
+		done <- answer.Reveal()
+	}()
+	s.expect("three? ")
+	if _, err := s.master.WriteString("hidden\n"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; got != "hidden" {
+		t.Errorf("%q", got)
+	}
+	stdio.notef("the end")
+	s.expect("the end")
+	if strings.Contains(s.seen, "hidden") {
+		t.Errorf("a silent answer is on the screen: %q", s.seen)
+	}
+}
+
+// TestDescriptorThatSaysNothingIsInterrupted: nobody writes to the pipe.
+func TestDescriptorThatSaysNothingIsInterrupted(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = read.Close(), write.Close() })
+	own, err := syscall.Dup(int(read.Fd())) // the command closes what it reads
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	fd := uint(own)
+	flags := unlockFlags{KeyFD: &fd}
+	if _, err := flags.read(ctx, &Stdio{Out: io.Discard}, "the vault"); !errors.Is(err, errInterrupted) {
+		t.Errorf("%v", err)
+	}
+}
