@@ -114,7 +114,7 @@ func (c *objectInspectCommand) Run(ctx context.Context, stdio *Stdio) error {
 		stdio.printf("verified    no: give --key-file, --password-file or --customer-key-file to check it and see the rest\n")
 		return nil
 	}
-	opened, err := object.OpenFile(f, size, ring)
+	opened, err := jobs.OpenFile(f, size, ring)
 	if err != nil {
 		return fmt.Errorf("inspect %s: %w", c.File, explain(err))
 	}
@@ -186,8 +186,14 @@ func explain(err error) error {
 		return fmt.Errorf("%w; object salvage may get a part of it", err)
 	case errors.Is(err, jobs.ErrNeedsCustomerKey):
 		return fmt.Errorf("%w: give --customer-key-file", err)
+	case errors.Is(err, jobs.ErrOtherCustomerKey):
+		return fmt.Errorf("%w: give --customer-key-file with the key its client used for this object", err)
 	case errors.Is(err, jobs.ErrNeedsVault):
 		return fmt.Errorf("%w: give --key-file or --password-file", err)
+	case errors.Is(err, jobs.ErrOtherVault):
+		return fmt.Errorf("%w: give the vault file of that one with --vault-file, and its key", err)
+	case errors.Is(err, jobs.ErrOlderVaultFile):
+		return fmt.Errorf("%w: give the newest one with --vault-file; it is in .sallyport/vault of the root, and a copy in the gateway's state directory", err)
 	}
 	return err
 }
@@ -209,7 +215,7 @@ func (c *objectDecryptCommand) Run(ctx context.Context, stdio *Stdio) error {
 	if err != nil {
 		return err
 	}
-	opened, err := object.OpenFile(f, size, ring)
+	opened, err := jobs.OpenFile(f, size, ring)
 	if err != nil {
 		return fmt.Errorf("decrypt %s: %w", c.File, explain(err))
 	}

@@ -38,10 +38,22 @@ func (c *recoverCommand) Run(ctx context.Context, stdio *Stdio) error {
 	if err != nil {
 		return err
 	}
-	if n := len(report.Damaged) + len(report.Locked); n > 0 {
-		return fmt.Errorf("%d of Sallyport's files were not restored; they are named above. Damaged ones: try sallyport object salvage", n)
+	return notRestored(len(report.Damaged), len(report.Locked))
+}
+
+// notRestored says what is to be done about files that were not restored; nil when there are none.
+func notRestored(damaged, locked int) error {
+	text := fmt.Sprintf("%d of Sallyport's files were not restored; they are named above", damaged+locked)
+	switch {
+	case damaged+locked == 0:
+		return nil
+	case damaged > 0:
+		text += ". Damaged ones: try sallyport object salvage"
 	}
-	return nil
+	if locked > 0 {
+		text += ". Locked ones need another key or vault file: run this again into the same folder with what their lines ask for"
+	}
+	return errors.New(text)
 }
 
 // rootBelow finds the usual slip: the quickstart folder instead of its data/.
@@ -100,7 +112,7 @@ func (c *recoverCommand) print(stdio *Stdio, r *jobs.RecoverReport) {
 		stdio.printf("foreign  %s: not Sallyport's, left alone\n", p)
 	}
 	for _, p := range r.Locked {
-		stdio.printf("locked   %s: %v\n", p.Path, p.Err)
+		stdio.printf("locked   %s: %v\n", p.Path, explain(p.Err))
 	}
 	for _, p := range r.Damaged {
 		if p.Bucket != "" {

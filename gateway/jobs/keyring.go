@@ -11,10 +11,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 
+	"sallyport/crypto/chunked"
 	"sallyport/crypto/keys"
 	"sallyport/crypto/object"
 	"sallyport/crypto/vault"
@@ -23,8 +25,10 @@ import (
 // Errors of a keyring that lacks what an object needs.
 var (
 	ErrNeedsCustomerKey = errors.New("sealed with a key of the client's own (SSE-C), which was not given")
+	ErrOtherCustomerKey = errors.New("sealed with a key of the client's own (SSE-C), and not with the one given")
 	ErrNeedsVault       = errors.New("sealed by a vault, whose key was not given")
 	ErrOtherVault       = errors.New("sealed by another vault")
+	ErrOlderVaultFile   = errors.New("sealed after the password was changed, and the vault file used here is from before that")
 )
 
 // Keyring opens objects with an opened vault, a customer's key, or both. The zero value opens nothing.
@@ -48,11 +52,36 @@ func (k *Keyring) Secret(id object.Identity) (keys.ObjectSecret, error) {
 		return keys.ObjectSecret{}, fmt.Errorf("%w, %s; this one is %s", ErrOtherVault, id.VaultID, k.Vault.ID())
 	}
 	vrk, err := k.Vault.VRK(id.Epoch)
+	if errors.Is(err, vault.ErrUnknownEpoch) {
+		return keys.ObjectSecret{}, ErrOlderVaultFile
+	}
 	if err != nil {
 		return keys.ObjectSecret{}, err
 	}
 	defer vrk.Clear()
 	return keys.VaultObjectSecret(vrk, id.VaultID, id.Epoch, id.Salt), nil
+}
+
+// OpenFile is object.OpenFile, and tells a file that another customer's key sealed from one that is damaged: the first gives
+// ErrOtherCustomerKey. That the key fits is seen at the file's beginning when its end does not open.
+func OpenFile(src io.ReaderAt, size int64, keyring object.Keyring) (*object.File, error) {
+	file, err := object.OpenFile(src, size, keyring)
+	if !errors.Is(err, object.ErrWrongKey) {
+		return file, err
+	}
+	in, inspectErr := object.Inspect(src, size)
+	if inspectErr != nil {
+		return nil, inspectErr
+	}
+	if in.Tail == nil || in.Tail.Mode != object.ModeCustomer {
+		return nil, err
+	}
+	for s, frameErr := range object.Salvage(src, min(size, object.FrameHeaderSize+chunked.TagSize), in.Tail.VaultID, keyring) {
+		if frameErr == nil && s.Offset == 0 {
+			return nil, fmt.Errorf("%w: its first part opens with this key and its end does not", object.ErrDamaged)
+		}
+	}
+	return nil, ErrOtherCustomerKey
 }
 
 // VaultID returns the vault's id, zero without a vault.

@@ -44,7 +44,7 @@ type RecoverReport struct {
 	Bytes                  int64     // of plaintext, restored now
 	Renamed                []Problem // restored, under another path than their key: see the manifest
 	Damaged                []Problem // ours, and they do not verify or could not be read or written
-	Locked                 []Problem // intact as far as can be told, and sealed with a key that was not given
+	Locked                 []Problem // not verified, because they are sealed with a key that was not given
 	Foreign                []string  // files that are not Sallyport's
 	Manifest               string    // path of the list of all restored objects
 }
@@ -197,7 +197,7 @@ func (r *recovery) prepare(s source) func(context.Context) {
 		r.damaged(s, nil, err)
 		return nil
 	}
-	opened, err := object.OpenFile(f, s.size, r.opts.Keyring)
+	opened, err := OpenFile(f, s.size, r.opts.Keyring)
 	if err != nil {
 		r.unopened(s, lostEnd(f, s.size, err))
 		_ = f.Close()
@@ -285,11 +285,21 @@ func (r *recovery) unopened(s source, err error) {
 	switch {
 	case errors.Is(err, object.ErrForeign):
 		r.report.Foreign = append(r.report.Foreign, s.path)
-	case errors.Is(err, ErrNeedsCustomerKey), errors.Is(err, ErrNeedsVault), errors.Is(err, ErrOtherVault):
+	case isLocked(err):
 		r.report.Locked = append(r.report.Locked, p)
 	default:
 		r.report.Damaged = append(r.report.Damaged, p)
 	}
+}
+
+// isLocked reports whether another key would open the file, as far as can be told.
+func isLocked(err error) bool {
+	for _, lacking := range []error{ErrNeedsCustomerKey, ErrOtherCustomerKey, ErrNeedsVault, ErrOtherVault, ErrOlderVaultFile} {
+		if errors.Is(err, lacking) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *recovery) damaged(s source, m *object.Metadata, err error) {

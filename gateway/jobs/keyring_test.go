@@ -1,0 +1,59 @@
+package jobs_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sallyport/gateway/jobs"
+)
+
+func TestParseCustomerKey(t *testing.T) {
+	raw := bytes.Repeat([]byte{7}, 32)
+	for _, text := range []string{string(raw), strings.Repeat("07", 32), "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="} {
+		if k, err := jobs.ParseCustomerKey([]byte(text)); err != nil || !bytes.Equal(k.Reveal()[:], raw) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for _, text := range []string{"", "x", strings.Repeat("zz", 32), "BwcH"} {
+		if _, err := jobs.ParseCustomerKey([]byte(text)); err == nil || text != "" && strings.Contains(err.Error(), text) && len(text) > 4 {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestParseCustomerKeyOfEveryLastByte: a raw key may end in what looks like a line ending, and an encoded one in a real one.
+func TestParseCustomerKeyOfEveryLastByte(t *testing.T) {
+	for last := range 256 {
+		raw := bytes.Repeat([]byte{'\r'}, 32)
+		raw[31] = byte(last)
+		for _, text := range []string{string(raw), hex.EncodeToString(raw), strings.ToUpper(hex.EncodeToString(raw)), base64.StdEncoding.EncodeToString(raw)} {
+			for _, ending := range []string{"", "\n", "\r\n"} {
+				k, err := jobs.ParseCustomerKey([]byte(text + ending))
+				if err != nil || !bytes.Equal(k.Reveal()[:], raw) {
+					t.Errorf("last byte %#x, %d characters, ending %q: %v", last, len(text), ending, err)
+				}
+			}
+		}
+	}
+	for _, n := range []int{31, 34, 63, 65, 43, 45} {
+		if _, err := jobs.ParseCustomerKey(bytes.Repeat([]byte{'a'}, n)); err == nil {
+			t.Errorf("%d bytes are taken for a key", n)
+		}
+	}
+}
+
+func TestFindVaultFile(t *testing.T) {
+	f := fill(t)
+	for _, where := range []string{f.path, f.find("photos", "a"), filepath.Join(f.path, ".sallyport", "vault"), filepath.Join(f.path, ".sallyport", "vault", "0000000001.json")} {
+		if file, err := jobs.FindVaultFile(where); err != nil || file.ID() != f.keyring.Vault.ID() {
+			t.Errorf("%s: %v", where, err)
+		}
+	}
+	if _, err := jobs.FindVaultFile(t.TempDir()); err == nil || !strings.Contains(err.Error(), "--vault-file") {
+		t.Errorf("nowhere: %v", err)
+	}
+}
