@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-
 	"sallyport/gateway/jobs"
 )
 
@@ -31,7 +29,7 @@ func (c *recoverCommand) Run(ctx context.Context, stdio *Stdio) error {
 	if err != nil {
 		return err
 	}
-	progress, finish := showProgress(stdio)
+	progress, finish := showProgress(stdio, time.Now)
 	report, err := jobs.Recover(ctx, &jobs.RecoverOptions{From: c.From, To: c.To, Keyring: ring, Progress: progress})
 	finish()
 	c.print(stdio, report)
@@ -123,32 +121,4 @@ func (c *recoverCommand) print(stdio *Stdio, r *jobs.RecoverReport) {
 	}
 	stdio.printf("%d objects restored (%d bytes), %d were there already, %d damaged, %d locked, %d foreign files. List: %s\n",
 		r.Restored, r.Bytes, r.AlreadyThere, len(r.Damaged), len(r.Locked), len(r.Foreign), r.Manifest)
-}
-
-// progressInterval is how often a log without a terminal gets a line.
-const progressInterval = 10 * time.Second
-
-// showProgress draws a bar with rate and time left at a terminal, and a line now and then elsewhere.
-func showProgress(stdio *Stdio) (update func(jobs.Progress), finish func()) {
-	if !stdio.interactive() {
-		last := time.Now()
-		return func(p jobs.Progress) {
-			if now := time.Now(); now.Sub(last) >= progressInterval {
-				last = now
-				stdio.notef("%d of %d files, %d of %d bytes\n", p.Files, p.TotalFiles, p.Bytes, p.TotalBytes)
-			}
-		}, func() {}
-	}
-	var bar *progressbar.ProgressBar
-	return func(p jobs.Progress) {
-			if bar == nil {
-				bar = progressbar.NewOptions64(p.TotalBytes, progressbar.OptionSetWriter(stdio.Err), progressbar.OptionShowBytes(true),
-					progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
-			}
-			_ = bar.Set64(p.Bytes) // a bar that cannot be drawn is no reason to stop
-		}, func() {
-			if bar != nil {
-				_ = errors.Join(bar.Finish(), bar.Close())
-			}
-		}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/creack/pty"
 	"golang.org/x/term"
 
+	"sallyport/gateway/jobs"
 	"sallyport/providers/local"
 )
 
@@ -196,4 +197,17 @@ func TestDescriptorThatSaysNothingIsInterrupted(t *testing.T) {
 	if _, err := flags.read(ctx, &Stdio{Out: io.Discard}, "the vault"); !errors.Is(err, errInterrupted) {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestProgressBarFromTheStart: a bar is there before the first byte, and none when there is nothing to do.
+func TestProgressBarFromTheStart(t *testing.T) {
+	s := newSeat(t)
+	stdio := &Stdio{In: s.slave, Out: s.slave, Err: s.slave}
+	update, finish := showProgress(stdio, time.Now)
+	update(jobs.Progress{TotalFiles: 1, TotalBytes: 1 << 40})
+	s.expect("0%")
+	finish()
+	update, finish = showProgress(stdio, time.Now)
+	update(jobs.Progress{})
+	finish()
 }

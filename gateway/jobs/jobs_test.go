@@ -230,6 +230,36 @@ func TestRecoverEverything(t *testing.T) {
 	f.wantAll(to, r)
 }
 
+// TestRecoverTellsOfProgressWithinAFile: one huge file must not look like a program that hangs.
+func TestRecoverTellsOfProgressWithinAFile(t *testing.T) {
+	f := fill(t)
+	var told []jobs.Progress
+	if _, err := jobs.Recover(t.Context(), &jobs.RecoverOptions{
+		From: f.path, To: filepath.Join(t.TempDir(), "out"), Keyring: f.keyring, Progress: func(p jobs.Progress) { told = append(told, p) },
+	}); err != nil {
+		t.Fatal(err)
+	}
+	first, last := told[0], told[len(told)-1]
+	if first.Files != 0 || first.Bytes != 0 || first.TotalFiles == 0 || first.TotalBytes == 0 {
+		t.Errorf("it begins with %+v", first)
+	}
+	within := 0
+	for i, p := range told[1:] {
+		if p.Bytes < told[i].Bytes || p.Bytes > p.TotalBytes || p.Files < told[i].Files {
+			t.Fatalf("%+v after %+v", p, told[i])
+		}
+		if p.Files == told[i].Files && p.Bytes-told[i].Bytes > 0 {
+			within++
+		}
+		if p.Bytes-told[i].Bytes > 1<<20 {
+			t.Errorf("%d bytes at once", p.Bytes-told[i].Bytes)
+		}
+	}
+	if within < 10 || last.Files != last.TotalFiles || last.Bytes != last.TotalBytes {
+		t.Errorf("%d steps within files, and it ends with %+v", within, last)
+	}
+}
+
 // find returns the file below the root that holds an object.
 func (f *folder) find(bucket, key string) string {
 	f.t.Helper()
@@ -391,7 +421,11 @@ func TestRecoverStops(t *testing.T) {
 	f := fill(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	to := filepath.Join(t.TempDir(), "out")
-	r, err := jobs.Recover(ctx, &jobs.RecoverOptions{From: f.path, To: to, Keyring: f.keyring, Progress: func(jobs.Progress) { cancel() }})
+	r, err := jobs.Recover(ctx, &jobs.RecoverOptions{From: f.path, To: to, Keyring: f.keyring, Progress: func(p jobs.Progress) {
+		if p.Bytes > 0 { // amid the first file
+			cancel()
+		}
+	}})
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("stopped: %v", err)
 	}

@@ -21,7 +21,7 @@ import (
 type RecoverOptions struct {
 	From, To string
 	Keyring  object.Keyring
-	// Progress is called often, from one goroutine at a time; nil = nobody watches.
+	// Progress is called when everything is listed, then often while files are decrypted, from one goroutine at a time; nil = nobody watches.
 	Progress func(Progress)
 }
 
@@ -111,6 +111,7 @@ func Recover(ctx context.Context, opts *RecoverOptions) (report *RecoverReport, 
 	if err != nil {
 		return report, err
 	}
+	r.advance(0, 0)
 	var work errgroup.Group
 	work.SetLimit(recoverWorkers)
 	for _, s := range sources {
@@ -118,12 +119,12 @@ func Recover(ctx context.Context, opts *RecoverOptions) (report *RecoverReport, 
 			break
 		}
 		// Tails are opened in order, so that of two files with one key the same one gets the name in every run.
-		restore := r.prepare(s)
+		restore, seen := r.prepare(s), &seenBytes{r: r, size: s.size}
 		work.Go(func() error {
 			if restore != nil {
-				restore(ctx)
+				restore(ctx, seen)
 			}
-			r.advance(s.size)
+			seen.end()
 			return nil
 		})
 	}
@@ -180,18 +181,40 @@ func (r *recovery) scan(ctx context.Context) ([]source, error) {
 	return found, nil
 }
 
-func (r *recovery) advance(size int64) {
+func (r *recovery) advance(files int, bytes int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.progress.Files++
-	r.progress.Bytes += size
+	r.progress.Files += files
+	r.progress.Bytes += bytes
 	if r.opts.Progress != nil {
 		r.opts.Progress(r.progress)
 	}
 }
 
+// seenBytes tells of the progress within one file, which may be read a second time.
+type seenBytes struct {
+	r        *recovery
+	size     int64 // of the encrypted file
+	read     int64 // in this reading
+	furthest int64 // in any, and at most size
+}
+
+func (s *seenBytes) again() { s.read = 0 }
+
+// add counts n bytes of plaintext as so many of the file: it has few others.
+func (s *seenBytes) add(n int) {
+	s.read += int64(n)
+	if more := min(s.read, s.size) - s.furthest; more > 0 {
+		s.furthest += more
+		s.r.advance(0, more)
+	}
+}
+
+// end counts the rest, read or not.
+func (s *seenBytes) end() { s.r.advance(1, s.size-s.furthest) }
+
 // prepare opens a file's tail, decides where the object goes, and returns what restores it; nil when there is nothing to restore.
-func (r *recovery) prepare(s source) func(context.Context) {
+func (r *recovery) prepare(s source) func(context.Context, *seenBytes) {
 	f, err := r.from.Open(s.path)
 	if err != nil {
 		r.damaged(s, nil, err)
@@ -216,14 +239,15 @@ func (r *recovery) prepare(s source) func(context.Context) {
 			return nil
 		}
 	}
-	return func(ctx context.Context) {
+	return func(ctx context.Context, seen *seenBytes) {
 		defer func() { _ = f.Close() }()
-		body := &contextReader{ctx, opened.Reader()}
+		body := &contextReader{ctx, opened.Reader(), seen}
 		there, err := writeWhole(r.to, &r.naming, name, body, m.Plain, m.Time)
 		if err != nil && problem == nil && !isReadFailure(err) {
 			// The path may clash with another object's (a file where a folder must be, a name that differs by case only), with a file that is
 			// not ours to replace, or be too long for this file system.
-			body = &contextReader{ctx, opened.Reader()}
+			seen.again()
+			body = &contextReader{ctx, opened.Reader(), seen}
 			thereToo, again := writeWhole(r.to, &r.naming, renamed, body, m.Plain, m.Time)
 			if again == nil {
 				r.restored(s, m, renamed, fmt.Errorf("its name cannot be a path here: %w", err), thereToo)
@@ -344,10 +368,11 @@ func isReadFailure(err error) bool {
 	return ok
 }
 
-// contextReader ends a long copy when ctx does.
+// contextReader ends a long copy when ctx does, and tells how far it is.
 type contextReader struct {
-	ctx context.Context //nolint:containedctx // lives as long as one call of writeWhole
-	r   io.Reader
+	ctx  context.Context //nolint:containedctx // lives as long as one call of writeWhole
+	r    io.Reader
+	seen *seenBytes
 }
 
 // Read implements io.Reader.
@@ -356,6 +381,7 @@ func (c *contextReader) Read(p []byte) (int, error) {
 		return 0, readFailure{err}
 	}
 	n, err := c.r.Read(p)
+	c.seen.add(n)
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = readFailure{err}
 	}
