@@ -16,6 +16,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -170,7 +171,8 @@ func newAuthority(dir, certFile, keyFile string) (*Authority, error) {
 	return &Authority{certificate: certificate, key: key, CertFile: certFile}, nil
 }
 
-// Issue returns a server certificate for the given host names and addresses, localhost always among them.
+// Issue returns a server certificate for the given host names and addresses, and always for localhost, the names below it and the loopback
+// addresses. OpenSSL, and so curl, takes no wildcard right below a top-level name such as *.localhost: *.s3.localhost is there for it.
 func (a *Authority) Issue(now time.Time, hosts ...string) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -187,13 +189,15 @@ func (a *Authority) Issue(now time.Time, hosts ...string) (*tls.Certificate, err
 		NotAfter:     now.Add(leafLifetime),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:     []string{"localhost", "*.localhost"},
+		DNSNames:     []string{"localhost", "*.localhost", "s3.localhost", "*.s3.localhost"},
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
 	for _, h := range hosts {
 		if ip := net.ParseIP(h); ip != nil {
-			template.IPAddresses = append(template.IPAddresses, ip)
-		} else if h != "" {
+			if !ip.IsUnspecified() && !slices.ContainsFunc(template.IPAddresses, ip.Equal) {
+				template.IPAddresses = append(template.IPAddresses, ip)
+			}
+		} else if h != "" && !slices.Contains(template.DNSNames, h) {
 			template.DNSNames = append(template.DNSNames, h)
 		}
 	}
@@ -201,7 +205,11 @@ func (a *Authority) Issue(now time.Time, hosts ...string) (*tls.Certificate, err
 	if err != nil {
 		return nil, fmt.Errorf("issue certificate: %w", err)
 	}
-	return &tls.Certificate{Certificate: [][]byte{der, a.certificate.Raw}, PrivateKey: key}, nil
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("issue certificate: %w", err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{der, a.certificate.Raw}, PrivateKey: key, Leaf: leaf}, nil
 }
 
 func serialNumber() (*big.Int, error) {

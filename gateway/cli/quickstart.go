@@ -11,7 +11,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"time"
 
 	"sallyport/crypto/vault"
 	"sallyport/gateway"
@@ -54,7 +53,7 @@ func (c *quickstartCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	tlsConfig, caFile, err := c.tlsConfig(state)
+	tlsConfig, caFile, err := c.tlsConfig(state, log)
 	if err != nil {
 		return err
 	}
@@ -130,11 +129,11 @@ func (c *quickstartCommand) compose(v *vaults.Vault, socket *gateway.Socket, sta
 		return nil, nil, err
 	}
 	server := gateway.New(&gateway.Options{
-		Vaults: []*vaults.Vault{v}, Credentials: credentials, Region: quickstartRegion, Domains: []string{"localhost"},
+		Vaults: []*vaults.Vault{v}, Credentials: credentials, Region: quickstartRegion, Domains: []string{"localhost", "s3.localhost"},
 		Socket: socket, StateDir: state, Sweepers: []gateway.Sweeper{sweeper}, Log: log,
 	})
 	return server, &quickstartResult{
-		Endpoint: socket.URL(), Region: quickstartRegion, AccessKey: accessKey, SecretKey: secretKey.Reveal(), Dir: c.Dir,
+		Endpoint: socket.ReachableURL(), Region: quickstartRegion, AccessKey: accessKey, SecretKey: secretKey.Reveal(), Dir: c.Dir,
 	}, nil
 }
 
@@ -148,7 +147,7 @@ func (c *quickstartCommand) checkListen() error {
 		return nil
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return usageError(fmt.Sprintf("--listen %s can be reached from other machines, where plain HTTP would show your data to the network: add --tls", c.Listen))
+		return usageError(fmt.Sprintf("--listen %s can be reached from other machines, where plain HTTP would show your data to the network: add --tls, and have clients trust the certificate file it prints", c.Listen))
 	}
 	return nil
 }
@@ -250,7 +249,7 @@ func askBack(ctx context.Context, stdio *Stdio, key vault.RecoveryKey) error {
 	return errors.New("the key was not typed back, so nothing was made")
 }
 
-func (c *quickstartCommand) tlsConfig(state string) (*tls.Config, string, error) {
+func (c *quickstartCommand) tlsConfig(state string, log *slog.Logger) (*tls.Config, string, error) {
 	if !c.TLS {
 		return nil, "", nil
 	}
@@ -262,9 +261,6 @@ func (c *quickstartCommand) tlsConfig(state string) (*tls.Config, string, error)
 	if err != nil {
 		return nil, "", usageError(err.Error())
 	}
-	leaf, err := authority.Issue(time.Now(), host)
-	if err != nil {
-		return nil, "", err
-	}
-	return &tls.Config{Certificates: []tls.Certificate{*leaf}, MinVersion: tls.VersionTLS12}, authority.CertFile, nil
+	config, err := authority.TLS(log, host)
+	return config, authority.CertFile, err
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"net"
 	"strings"
 	"text/template"
 )
@@ -8,6 +9,9 @@ import (
 // readyLines is what quickstart prints: every block works as it stands when pasted into a POSIX shell. Each is run by a test with the real program.
 const readyLines = `
 Serving {{.Endpoint}} from {{.Dir}}. Stop with Ctrl-C; the same command serves the same data again.
+{{- if .Elsewhere}}
+Other machines reach it there too, or under another address or the name of this machine; each needs a copy of {{.CACert}}.
+{{- end}}
 {{- if .CACert}}
 
 # every client below: trust this folder's own certificate authority
@@ -39,5 +43,12 @@ func printReadyLines(stdio *Stdio, r *quickstartResult) error {
 	return t.Execute(stdio.Out, struct {
 		*quickstartResult
 		HostWithKeys string
-	}{r, scheme + "://" + r.AccessKey + ":" + r.SecretKey + "@" + host})
+		Elsewhere    bool
+	}{r, scheme + "://" + r.AccessKey + ":" + r.SecretKey + "@" + host, r.CACert != "" && !isLoopback(host)})
+}
+
+func isLoopback(hostPort string) bool {
+	host, _, err := net.SplitHostPort(hostPort)
+	ip := net.ParseIP(host)
+	return err == nil && ip != nil && ip.IsLoopback()
 }

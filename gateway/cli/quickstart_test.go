@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestQuickstartEndpointVerifies: the address that is printed is one a client can verify with the certificate file that is printed, also when
+// it listens on every address.
+func TestQuickstartEndpointVerifies(t *testing.T) {
+	for _, listen := range []string{"127.0.0.1:0", "localhost:0", "0.0.0.0:0", "[::]:0", ":0"} {
+		c := newConsole(t)
+		said, stop := c.quickstart("--dir", filepath.Join(t.TempDir(), "vault"), "--tls", "--listen", listen)
+		endpoint, err := url.Parse(said.Endpoint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ip := net.ParseIP(endpoint.Hostname()); ip == nil || ip.IsUnspecified() {
+			t.Errorf("--listen %s: the endpoint is %s", listen, said.Endpoint)
+		}
+		authority, err := os.ReadFile(said.CACert)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM(authority)
+		dialer := &net.Dialer{}
+		host, err := os.Hostname()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// By its address, by names, and by a bucket's name.
+		for _, name := range []string{endpoint.Hostname(), "localhost", "bucket.s3.localhost", host} {
+			conn, err := dialer.DialContext(t.Context(), "tcp", endpoint.Host)
+			if err != nil {
+				t.Fatal(err)
+			}
+			client := tls.Client(conn, &tls.Config{RootCAs: pool, ServerName: name, MinVersion: tls.VersionTLS12})
+			if err := client.HandshakeContext(t.Context()); err != nil {
+				t.Errorf("--listen %s as %s: %v", listen, name, err)
+			}
+			_ = client.Close()
+		}
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, said.Endpoint, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := transport.RoundTrip(request)
+		if err != nil {
+			t.Errorf("--listen %s: %v", listen, err)
+		} else {
+			_ = response.Body.Close()
+		}
+		transport.CloseIdleConnections()
+		if code, stderr := stop(); code != 0 {
+			t.Errorf("stop: exit %d\n%s", code, stderr)
+		}
+	}
+}
+
+func TestReadyLinesSpeakOfOtherMachinesWhereTheyCanConnect(t *testing.T) {
+	c := newConsole(t)
+	for endpoint, says := range map[string]bool{"https://192.0.2.7:9710": true, "https://127.0.0.1:9710": false, "https://[::1]:9710": false} {
+		c.out.Reset()
+		if err := printReadyLines(&Stdio{In: c.in, Out: &c.out, Err: c.err}, &quickstartResult{Endpoint: endpoint, CACert: "/x/ca.pem"}); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(c.out.String(), "Other machines") != says {
+			t.Errorf("%s:\n%s", endpoint, c.out.String())
+		}
+	}
+}
