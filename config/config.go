@@ -56,7 +56,7 @@ type Vault struct {
 	Name          string   `yaml:"name" doc:"Name in logs, metrics and commands: lower-case letters, digits, - and _."`
 	Provider      string   `yaml:"provider" doc:"Name of the provider that holds it. One provider holds one vault."`
 	Buckets       []string `yaml:"buckets" doc:"Patterns of the bucket names it owns: * and ? as in file names."`
-	Unlock        Unlock   `yaml:"unlock" doc:"What opens the vault at start. Empty: it is asked for, or given through a command."`
+	Unlock        Unlock   `yaml:"unlock" doc:"What opens the vault at start. Empty: it is asked for at the terminal, and without a terminal the gateway does not start."`
 	ETag          string   `yaml:"etag" doc:"ETags of a vault that is still to be created: md5 (exactly S3's) or opaque (free in lists, different from the MD5). An existing vault keeps its own." enum:"md5,opaque"`
 	SingleGateway bool     `yaml:"single_gateway" doc:"Promise that no other gateway uses this vault, so that conditions which the storage lacks can be decided inside this one. No effect where the storage has them all."`
 	SSEC          string   `yaml:"sse_c" doc:"Whether clients may bring their own keys (SSE-C) for objects in this vault. Only allow in this version." enum:"allow"`

@@ -244,8 +244,7 @@ func (d *doctor) keys(ctx context.Context, c *config.Vault, store *providers.Sto
 		d.report(subject, probe.OK, "the vault file is there; no key is configured, so it was not verified", "")
 		return
 	}
-	flags := unlockFlags{KeyFile: c.Unlock.KeyFile, PasswordFile: c.Unlock.PasswordFile}
-	unlock, err := flags.read(ctx, d.stdio, fmt.Sprintf("vault %q", c.Name))
+	unlock, err := configuredUnlock(ctx, d.stdio, d.cfg, c)
 	if err == nil {
 		err = v.Open(ctx, unlock)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"sallyport/config"
@@ -112,8 +113,7 @@ func openVaults(ctx context.Context, cfg *config.Config, opened *stores, metrics
 	for i := range cfg.Vaults {
 		c := &cfg.Vaults[i]
 		v := configuredVault(cfg, c, opened, hasher, log)
-		flags := unlockFlags{KeyFile: c.Unlock.KeyFile, PasswordFile: c.Unlock.PasswordFile}
-		unlock, err := flags.read(ctx, stdio, fmt.Sprintf("vault %q", c.Name))
+		unlock, err := configuredUnlock(ctx, stdio, cfg, c)
 		if err != nil {
 			return nil, err
 		}
@@ -126,6 +126,26 @@ func openVaults(ctx context.Context, cfg *config.Config, opened *stores, metrics
 		all = append(all, v)
 	}
 	return all, nil
+}
+
+// configuredUnlock reads what opens a vault of the configuration, and asks when the configuration does not say.
+func configuredUnlock(ctx context.Context, stdio *Stdio, cfg *config.Config, v *config.Vault) (vaults.Unlock, error) {
+	what := fmt.Sprintf("vault %q", v.Name)
+	field := fmt.Sprintf("vaults[%d].unlock", slices.IndexFunc(cfg.Vaults, func(other config.Vault) bool { return other.Name == v.Name }))
+	flags := unlockFlags{KeyFile: v.Unlock.KeyFile, PasswordFile: v.Unlock.PasswordFile}
+	switch {
+	case flags.KeyFile != "":
+		field += ".key_file"
+	case flags.PasswordFile != "":
+		field += ".password_file"
+	default:
+		return ask(ctx, stdio, what, fmt.Sprintf("name %s.key_file or %s.password_file in the configuration", field, field))
+	}
+	unlock, err := flags.read(ctx, stdio, what)
+	if _, ok := errors.AsType[usageError](err); ok {
+		err = usageError(fmt.Sprintf("%s, of %s: %v", field, what, err))
+	}
+	return unlock, err
 }
 
 func configuredCredentials(cfg *config.Config, stdio *Stdio) (*auth.Static, error) {

@@ -36,7 +36,7 @@ func (f *unlockFlags) read(ctx context.Context, io *Stdio, what string) (vaults.
 	case sources > 1:
 		return vaults.Unlock{}, usageError("give only one of --key-file, --key-fd, --password-file and --password-fd")
 	case sources == 0:
-		return ask(ctx, io, what)
+		return ask(ctx, io, what, "give --key-file, --key-fd, --password-file or --password-fd")
 	}
 	value, isKey, err := f.readSource(ctx, io)
 	if errors.Is(err, errInterrupted) {
@@ -81,12 +81,11 @@ func readFD(ctx context.Context, fd uint) (secret.Bytes, error) {
 	return unlessInterrupted(ctx, func() (secret.Bytes, error) { return secret.ReadFD(uintptr(fd)) })
 }
 
-// ask takes either secret at one prompt: 64 hex digits are a key, anything else is a password.
-func ask(ctx context.Context, io *Stdio, what string) (vaults.Unlock, error) {
+// ask takes either secret at one prompt: 64 hex digits are a key, anything else is a password. instead is what to do without a terminal.
+func ask(ctx context.Context, io *Stdio, what, instead string) (vaults.Unlock, error) {
 	answer, err := io.askSecret(ctx, fmt.Sprintf("64-digit key or password of %s: ", what))
 	if errors.Is(err, errNoTerminal) {
-		return vaults.Unlock{}, usageError(fmt.Sprintf("%s needs its 64-digit key or a password, and there is no terminal to ask at: "+
-			"give --key-file, --key-fd, --password-file or --password-fd", what))
+		return vaults.Unlock{}, usageError(fmt.Sprintf("%s needs its 64-digit key or a password, and there is no terminal to ask at: %s", what, instead))
 	}
 	if err != nil {
 		return vaults.Unlock{}, err
