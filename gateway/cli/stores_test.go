@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"sallyport/providers/local"
+)
+
+// TestFolderInUse: whichever command meets the lock says which folder, who has it, and what to do.
+func TestFolderInUse(t *testing.T) {
+	k := newClinic(t)
+	folder, err := local.Open(t.Context(), &local.Config{Path: k.path("data")}, &local.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func(says []string, args ...string) {
+		t.Helper()
+		code, stdout, stderr := k.run(t.Context(), args...)
+		if code == 0 || strings.Contains(stderr, "{") || strings.Contains(stdout, "64-digit key:") {
+			t.Errorf("%v: exit %d\n%s%s", args, code, stdout, stderr)
+		}
+		for _, want := range append(says, "stop it first") {
+			if !strings.Contains(stderr, want) {
+				t.Errorf("%v: %q is missing in\n%s", args, want, stderr)
+			}
+		}
+	}
+	says := []string{"folder " + k.path("data"), fmt.Sprintf("process %d", os.Getpid()), host, "since 20"}
+	refused(append(says, `provider "nas"`), "serve", "--config", k.path("config.yaml"))
+	refused(says, "vault", "passwd", "--config", k.path("config.yaml"), "--key-file", k.key)
+	refused(says, "vault", "passwd", "--dir", k.dir, "--key-file", k.key)
+	refused(says, "vault", "create", "--dir", k.dir)
+	refused(says, "quickstart", "--dir", k.dir, "--listen", "127.0.0.1:0")
+	if err := folder.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := inUse("/srv/x", &local.LockedError{Owner: []byte("half a rec")}); !strings.Contains(err.Error(), "/srv/x") || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("without a legible owner: %v", err)
+	}
+}
