@@ -21,9 +21,13 @@ const MaxFileSize = 1 << 20
 // check returns becomes problems; an error joined from several becomes several. A nil map knows every type and checks none.
 type ProviderTypes map[string]func(decode func(into any) error) error
 
-// Load reads a configuration file. The warnings are for the log; they do not keep the gateway from running. The error is [Problems]
+// ProviderRoots say for a type of storage where the root of a provider lies, in words that two providers have in common exactly when they have
+// the root in common; "" when that cannot be told. A type that is not named is not compared.
+type ProviderRoots map[string]func(decode func(into any) error) string
+
+// Load reads a configuration file. With roots, two providers with one root are a problem. The warnings are for the log; they do not keep the gateway from running. The error is [Problems]
 // when the file could be read.
-func Load(path string, types ProviderTypes) (config *Config, warnings []string, err error) {
+func Load(path string, types ProviderTypes, roots ProviderRoots) (config *Config, warnings []string, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read configuration: %w", err)
@@ -33,7 +37,7 @@ func Load(path string, types ProviderTypes) (config *Config, warnings []string, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("read configuration: %w", err)
 	}
-	config, err = Parse(data, types)
+	config, err = parse(data, types, roots)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -58,7 +62,9 @@ func (c *Config) holdsSecret() bool {
 }
 
 // Parse reads a configuration and validates it. The error is [Problems].
-func Parse(data []byte, types ProviderTypes) (*Config, error) {
+func Parse(data []byte, types ProviderTypes) (*Config, error) { return parse(data, types, nil) }
+
+func parse(data []byte, types ProviderTypes, roots ProviderRoots) (*Config, error) {
 	if len(data) > MaxFileSize {
 		return nil, Problems{{Message: fmt.Sprintf("the file is larger than %d bytes; is it a configuration?", MaxFileSize)}}
 	}
@@ -88,7 +94,7 @@ func Parse(data []byte, types ProviderTypes) (*Config, error) {
 	}
 	problems := slices.Concat(placeholders(root), misfits)
 	lines := locate(root)
-	for _, problem := range config.problems(types) {
+	for _, problem := range slices.Concat(config.problems(types), config.sharedRoots(roots)) {
 		problem.Line = lines.line(problem.Path)
 		if !misfits.explain(problem) {
 			problems = append(problems, problem)

@@ -69,6 +69,23 @@ func providerTypes() config.ProviderTypes {
 	}
 }
 
+// providerRoots lets the configuration check find two providers on one folder, also by another way to it.
+func providerRoots() config.ProviderRoots {
+	return config.ProviderRoots{
+		"local": func(decode func(into any) error) string {
+			c, err := local.DecodeConfig(decode)
+			if err != nil || c.Path == "" {
+				return "" // which is reported as it is
+			}
+			path, err := realPath(c.Path)
+			if err != nil {
+				return ""
+			}
+			return path
+		},
+	}
+}
+
 // stores are the opened providers of a configuration by name, and what in them needs looking after.
 type stores struct {
 	byName   map[string]*providers.Store
@@ -120,7 +137,7 @@ func configuredVault(cfg *config.Config, v *config.Vault, open *stores, hasher *
 
 // loadConfig reads a configuration file; what is wrong with it is a usage error that names the file.
 func loadConfig(path string, stdio *Stdio) (*config.Config, error) {
-	cfg, warnings, err := config.Load(path, providerTypes())
+	cfg, warnings, err := config.Load(path, providerTypes(), providerRoots())
 	if err != nil {
 		if problems, ok := errors.AsType[config.Problems](err); ok {
 			return nil, usageError(fmt.Sprintf("%s has %d problem(s):\n%s", path, len(problems), problems))

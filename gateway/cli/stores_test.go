@@ -45,3 +45,17 @@ func TestFolderInUse(t *testing.T) {
 		t.Errorf("without a legible owner: %v", err)
 	}
 }
+
+// TestTwoProvidersOnOneFolder are found whatever way leads there.
+func TestTwoProvidersOnOneFolder(t *testing.T) {
+	k := newClinic(t)
+	if err := os.Symlink(k.path("data"), k.path("link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, second := range []string{"data", "./data/", "link", "link/."} {
+		k.write("other.yaml", strings.Replace(k.config, "/data}}", fmt.Sprintf("/data}, usb: {type: local, path: %s/%s}}", k.dir, second), 1))
+		k.want(2, "providers.usb: has the same root as providers.nas, "+k.path("data"), "config", "check", "--config", k.path("other.yaml"))
+	}
+	k.write("other.yaml", strings.Replace(k.config, "/data}}", fmt.Sprintf("/data}, usb: {type: local, path: %s/other}}", k.dir), 1))
+	k.want(0, "is valid", "config", "check", "--config", k.path("other.yaml"))
+}
