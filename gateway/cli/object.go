@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,46 @@ type objectKeyFlags struct {
 
 // keyring opens the vault nearest to path, unless only a customer key was given. Asking happens only if ask is set.
 func (f *objectKeyFlags) keyring(ctx context.Context, stdio *Stdio, path string, ask bool) (*jobs.Keyring, error) {
+	ring, err := f.customerKeyring(stdio)
+	if err != nil || !f.given() && (ring.Customer != nil || !ask) {
+		return ring, err
+	}
+	where := cmp.Or(f.VaultFile, path)
+	file, err := jobs.FindVaultFile(where)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := f.read(ctx, stdio, "vault "+file.ID().String())
+	if err != nil {
+		return nil, err
+	}
+	ring.Vault, err = openVaultFile(ctx, file, unlock)
+	return ring, err
+}
+
+// keyringFor is keyring for one file. What stands in clear in it says whose key it needs: no vault opens a file that a client's own key sealed,
+// and none is looked for or asked about then.
+func (f *objectKeyFlags) keyringFor(ctx context.Context, stdio *Stdio, path string, in *object.Inspection, ask bool) (*jobs.Keyring, error) {
+	if !isCustomers(in) {
+		return f.keyring(ctx, stdio, path, ask)
+	}
+	ring, err := f.customerKeyring(stdio)
+	if err == nil && ring.Customer == nil && (ask || f.given()) {
+		err = usageError(fmt.Sprintf("%s was %v: give --customer-key-file with that key; no vault opens it", path, jobs.ErrNeedsCustomerKey))
+	}
+	return ring, err
+}
+
+// isCustomers reports whether the file says that it needs a client's own key. Its end decides, and its beginning where the end is lost.
+func isCustomers(in *object.Inspection) bool {
+	if in.Tail != nil {
+		return in.Tail.Mode == object.ModeCustomer
+	}
+	return in.Frame != nil && in.Frame.Mode == object.ModeCustomer
+}
+
+// customerKeyring returns a keyring with the customer's key, if one was given.
+func (f *objectKeyFlags) customerKeyring(stdio *Stdio) (*jobs.Keyring, error) {
 	ring := &jobs.Keyring{}
 	if f.CustomerKeyFile != "" {
 		value, warning, err := secret.ReadBinaryFile(f.CustomerKeyFile)
@@ -41,23 +82,7 @@ func (f *objectKeyFlags) keyring(ctx context.Context, stdio *Stdio, path string,
 		}
 		ring.Customer = &key
 	}
-	if !f.given() && (ring.Customer != nil || !ask) {
-		return ring, nil
-	}
-	where := f.VaultFile
-	if where == "" {
-		where = path
-	}
-	file, err := jobs.FindVaultFile(where)
-	if err != nil {
-		return nil, err
-	}
-	unlock, err := f.read(ctx, stdio, "vault "+file.ID().String())
-	if err != nil {
-		return nil, err
-	}
-	ring.Vault, err = openVaultFile(ctx, file, unlock)
-	return ring, err
+	return ring, nil
 }
 
 func openVaultFile(ctx context.Context, file *vault.File, unlock vaults.Unlock) (*vault.Opened, error) {
@@ -106,7 +131,7 @@ func (c *objectInspectCommand) Run(ctx context.Context, stdio *Stdio) error {
 		return fmt.Errorf("inspect %s: %w: neither its first nor its last bytes are Sallyport's", c.File, object.ErrForeign)
 	}
 	printClear(stdio, in)
-	ring, err := c.keyring(ctx, stdio, c.File, false)
+	ring, err := c.keyringFor(ctx, stdio, c.File, in, false)
 	if err != nil {
 		return err
 	}
@@ -211,7 +236,11 @@ func (c *objectDecryptCommand) Run(ctx context.Context, stdio *Stdio) error {
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	ring, err := c.keyring(ctx, stdio, c.File, true)
+	in, err := object.Inspect(f, size)
+	if err != nil {
+		return fmt.Errorf("look into %s: %w", c.File, err)
+	}
+	ring, err := c.keyringFor(ctx, stdio, c.File, in, true)
 	if err != nil {
 		return err
 	}
@@ -254,7 +283,14 @@ func (c *objectSalvageCommand) Run(ctx context.Context, stdio *Stdio) (err error
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	ring, err := c.keyring(ctx, stdio, c.File, true)
+	in, err := object.Inspect(f, size)
+	if err != nil {
+		return fmt.Errorf("look into %s: %w", c.File, err)
+	}
+	if in.Frame != nil {
+		in.Tail = nil // salvage does not use it, because it may be what is damaged
+	}
+	ring, err := c.keyringFor(ctx, stdio, c.File, in, true)
 	if err != nil {
 		return err
 	}

@@ -2,11 +2,14 @@ package cli
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"sallyport/crypto/keys"
 	"sallyport/crypto/object"
 	"sallyport/gateway/jobs"
 )
@@ -52,4 +55,81 @@ func TestLockedFilesAreToldWhatTheyNeed(t *testing.T) {
 	if err := notRestored(0, 0); err != nil {
 		t.Error(err)
 	}
+}
+
+// sealedFile is an object file of a vault that is not here, in a folder of its own.
+func sealedFile(t *testing.T, mode object.Mode, plain []byte) (path string, key []byte) {
+	t.Helper()
+	id := object.Identity{Mode: mode, VaultID: object.VaultID{1}, Salt: object.NewSalt()}
+	key = bytes.Repeat([]byte{9}, 32)
+	var secret keys.ObjectSecret
+	if mode == object.ModeCustomer {
+		customer, err := keys.ParseCustomerKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secret = keys.CustomerObjectSecret(customer, id.Salt)
+	} else {
+		id.Epoch = 1
+		secret = keys.VaultObjectSecret(keys.NewVRK(), id.VaultID, id.Epoch, id.Salt)
+	}
+	r, err := object.NewObjectReader(id, secret, int64(len(plain)), bytes.NewReader(plain), func() (*object.Metadata, error) {
+		return &object.Metadata{Bucket: "photos", Key: "a", Time: time.UnixMilli(1)}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path, key
+}
+
+// TestCustomersFileElsewhere: what stands in clear in the file says which key it needs, and no vault is looked for.
+func TestCustomersFileElsewhere(t *testing.T) {
+	c := newConsole(t)
+	plain := bytes.Repeat([]byte("plain "), 20_000)
+	path, key := sealedFile(t, object.ModeCustomer, plain)
+	to := filepath.Join(t.TempDir(), "out")
+	for _, more := range [][]string{nil, {"--key-file", keyFile(t)}, {"--key-file", keyFile(t), "--vault-file", "/no/such/file"}} {
+		for _, command := range []string{"decrypt", "salvage"} {
+			code, _, stderr := c.run(t.Context(), append([]string{"object", command, path, "--to", to}, more...)...)
+			if code != exitUsage || !strings.Contains(stderr, "--customer-key-file") || !strings.Contains(stderr, "SSE-C") || strings.Contains(stderr, "vault file") {
+				t.Errorf("%s with %v: exit %d\n%s", command, more, code, stderr)
+			}
+		}
+	}
+	c.want(0, "SSE-C", "object", "inspect", path)
+	c.want(2, "--customer-key-file", "object", "inspect", path, "--key-file", keyFile(t))
+	customer := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(customer, key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// A vault's key besides does no harm, though its vault file is not here.
+	c.want(0, "verified", "object", "decrypt", path, "--to", to, "--customer-key-file", customer, "--key-file", keyFile(t))
+	if got, err := os.ReadFile(to); err != nil || !bytes.Equal(got, plain) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	// Of a vault's file the message names the folder that was searched, not the file.
+	path, _ = sealedFile(t, object.ModeVault, plain)
+	code, _, stderr := c.run(t.Context(), "object", "decrypt", path, "--to", to, "--key-file", keyFile(t))
+	if code != exitFailed || !strings.Contains(stderr, "no vault file in "+filepath.Join(filepath.Dir(path), ".sallyport", "vault")+" nor") {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+	// An altered tail may claim to be a customer's: the first part says what it is, and salvage goes by that.
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tail := content[len(content)-object.TailSize:]
+	tail[bytes.IndexByte(tail[8:16], byte(object.ModeVault))+8] = byte(object.ModeCustomer)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.want(1, "--vault-file", "object", "salvage", path, "--to", to+"2", "--key-file", keyFile(t))
 }

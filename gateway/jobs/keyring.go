@@ -140,11 +140,13 @@ func FindVaultFile(path string) (*vault.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for the vault file: %w", err)
 	}
+	from := dir
 	if !info.IsDir() {
+		from = filepath.Dir(dir)
 		if file, err := readVaultFile(path, info.Size()); err == nil {
 			return file, nil
 		}
-		dir = filepath.Dir(dir)
+		dir = from
 	} else if file, err := newestIn(dir); err == nil && file != nil {
 		return file, nil // an error here is about files that merely have such names
 	}
@@ -156,7 +158,7 @@ func FindVaultFile(path string) (*vault.File, error) {
 		parent := filepath.Dir(dir)
 		if parent == dir {
 			return nil, fmt.Errorf("no vault file in %s nor in any folder above: name it with --vault-file; a copy is in the gateway's state directory and in the recovery kit",
-				filepath.Join(path, filepath.FromSlash(vault.Directory)))
+				filepath.Join(from, filepath.FromSlash(vault.Directory)))
 		}
 		dir = parent
 	}

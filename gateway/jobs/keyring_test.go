@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -51,6 +52,16 @@ func TestFindVaultFile(t *testing.T) {
 	for _, where := range []string{f.path, f.find("photos", "a"), filepath.Join(f.path, ".sallyport", "vault"), filepath.Join(f.path, ".sallyport", "vault", "0000000001.json")} {
 		if file, err := jobs.FindVaultFile(where); err != nil || file.ID() != f.keyring.Vault.ID() {
 			t.Errorf("%s: %v", where, err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "object")
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := "no vault file in " + filepath.Join(filepath.Dir(file), ".sallyport", "vault") + " nor"
+	for _, where := range []string{file, filepath.Dir(file)} {
+		if _, err := jobs.FindVaultFile(where); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("of %s: %v, want %q", where, err, want)
 		}
 	}
 	if _, err := jobs.FindVaultFile(t.TempDir()); err == nil || !strings.Contains(err.Error(), "--vault-file") {
