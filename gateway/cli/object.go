@@ -149,19 +149,35 @@ func (c *objectInspectCommand) Run(ctx context.Context, stdio *Stdio) error {
 
 func printClear(stdio *Stdio, in *object.Inspection) {
 	stdio.printf("size        %d\n", in.Size)
-	if in.Canonical {
-		stdio.printf("plaintext   %d bytes, by the file's size\n", in.Plain)
-	} else {
-		stdio.printf("plaintext   unknown: no whole object has this size, so the file is cut or extended\n")
-	}
+	stdio.printf("plaintext   %s\n", plainClaim(in))
 	switch {
 	case in.Tail != nil:
 		stdio.printf("vault       %s\nkey         %s\n", in.Tail.VaultID, keyOwner(in.Tail.Mode, in.Tail.Epoch))
 	case in.Frame != nil:
-		stdio.printf("tail        %v: try sallyport object salvage\nkey         %s\n", in.TailErr, keyOwner(in.Frame.Mode, in.Frame.Epoch))
+		stdio.printf("tail        %v\nkey         %s\n", in.TailErr, keyOwner(in.Frame.Mode, in.Frame.Epoch))
 	}
 	if in.Frame == nil {
 		stdio.printf("frame       %v\n", in.FrameErr)
+	}
+}
+
+// plainClaim says how long the plaintext is as far as that shows without a key. Most sizes are those of some whole object, so the size of a file
+// that was cut tells nothing; and only of an object sent in one piece does the beginning tell the whole length.
+func plainClaim(in *object.Inspection) string {
+	single := in.Frame != nil && in.Frame.Part == 0
+	switch {
+	case in.Tail == nil && single:
+		return fmt.Sprintf("uncertain: the file's end is missing or altered; its beginning says %d bytes: try sallyport object salvage", in.Frame.Plain)
+	case in.Tail == nil:
+		return "unknown: the file's end is missing or altered: try sallyport object salvage"
+	case !in.Canonical:
+		return "unknown: no whole object has this size, so the file is cut or extended"
+	case single && in.Frame.Plain != in.Plain:
+		return fmt.Sprintf("uncertain: %d bytes by the file's size, and %d by its beginning: the file was altered", in.Plain, in.Frame.Plain)
+	case in.Frame == nil:
+		return fmt.Sprintf("%d bytes, by the file's size; its beginning is damaged: try sallyport object salvage", in.Plain)
+	default:
+		return fmt.Sprintf("%d bytes, by the file's size", in.Plain)
 	}
 }
 

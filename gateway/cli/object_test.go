@@ -133,3 +133,38 @@ func TestCustomersFileElsewhere(t *testing.T) {
 	}
 	c.want(1, "--vault-file", "object", "salvage", path, "--to", to+"2", "--key-file", keyFile(t))
 }
+
+// TestInspectClaimsNoMoreThanItKnows: a file without its tail has the size of some other, whole object.
+func TestInspectClaimsNoMoreThanItKnows(t *testing.T) {
+	c := newConsole(t)
+	path, _ := sealedFile(t, object.ModeVault, bytes.Repeat([]byte("x"), 100_000))
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := whole[:len(whole)-object.TailSize]
+	if wrong, ok := object.PlainSize(int64(len(cut))); !ok || wrong == 100_000 {
+		t.Fatalf("this file does not test it: %d, %v", wrong, ok)
+	}
+	inserted := bytes.Clone(whole[:50_000])
+	inserted = append(append(inserted, 0), whole[50_000:]...)
+	beheaded := bytes.Clone(whole)
+	clear(beheaded[:8])
+	for name, test := range map[string]struct {
+		content []byte
+		says    string
+	}{
+		"whole":          {whole, "plaintext   100000 bytes, by the file's size\n"},
+		"without tail":   {cut, "plaintext   uncertain: the file's end is missing or altered; its beginning says 100000 bytes: try sallyport object salvage"},
+		"cut elsewhere":  {whole[:70_000], "plaintext   uncertain: the file's end is missing"},
+		"a byte more":    {inserted, "plaintext   uncertain: 100001 bytes by the file's size, and 100000 by its beginning"},
+		"without header": {beheaded, "its beginning is damaged"},
+	} {
+		if err := os.WriteFile(path, test.content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out := c.want(0, test.says, "object", "inspect", path); name != "whole" && strings.Contains(out, "by the file's size\n") {
+			t.Errorf("%s: it sounds certain:\n%s", name, out)
+		}
+	}
+}
