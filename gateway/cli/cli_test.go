@@ -352,6 +352,14 @@ func TestPasswordCommands(t *testing.T) {
 	}
 	first, second, weak := password("unlikely Walrus teapot 41"), password("marble Quokka lantern 98"), password("password")
 	c.want(2, "no terminal", "vault", "passwd", "--dir", dir, "--key-file", key)
+	for _, label := range []string{"", "  "} {
+		c.want(2, "--label is empty", "vault", "passwd", "--dir", dir, "--key-file", key, "--new-password-file", first, "--label", label)
+	}
+	// Sources that cannot be read are mistakes of the call, the same for each.
+	for flag, value := range map[string]string{"file": filepath.Join(dir, "nowhere"), "fd": "9999"} {
+		c.want(2, value, "vault", "passwd", "--dir", dir, "--key-"+flag, value, "--new-password-file", first)
+		c.want(2, value, "vault", "passwd", "--dir", dir, "--key-file", key, "--new-password-"+flag, value)
+	}
 	c.want(1, "", "vault", "passwd", "--dir", dir, "--key-file", key, "--new-password-file", weak)
 	c.want(0, "is added", "vault", "passwd", "--dir", dir, "--key-file", key, "--new-password-file", first)
 	c.want(0, "verified    yes", "vault", "status", "--dir", dir, "--password-file", first)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"sallyport/config/secret"
 	"sallyport/crypto/vault"
@@ -176,6 +177,9 @@ type vaultPasswdCommand struct {
 
 // Run adds the password, or changes it if there is one with that label.
 func (c *vaultPasswdCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
+	if strings.TrimSpace(c.Label) == "" {
+		return usageError("--label is empty: leave it out, or name the password, so that it can be told from others and changed later")
+	}
 	v, closeStore, err := c.vaultFlags.open(ctx, stdio, false)
 	if err != nil {
 		return err
@@ -215,12 +219,18 @@ func (c *vaultPasswdCommand) newPassword(ctx context.Context, stdio *Stdio) (sec
 		return secret.String{}, usageError("give only one of --new-password-file and --new-password-fd")
 	case c.NewPasswordFile != "":
 		value, warning, err := secret.ReadFile(c.NewPasswordFile)
+		if err != nil {
+			return secret.String{}, usageError(err.Error())
+		}
 		if warning != "" {
 			stdio.notef("warning: %s\n", warning)
 		}
-		return value.Text(), err
+		return value.Text(), nil
 	case c.NewPasswordFD != nil:
 		value, err := readFD(ctx, *c.NewPasswordFD)
+		if err != nil && !errors.Is(err, errInterrupted) {
+			err = usageError(err.Error())
+		}
 		return value.Text(), err
 	}
 	first, err := stdio.askSecret(ctx, "New password (or press Enter to have one suggested): ")
