@@ -21,8 +21,8 @@ const MaxFileSize = 1 << 20
 // check returns becomes problems; an error joined from several becomes several. A nil map knows every type and checks none.
 type ProviderTypes map[string]func(decode func(into any) error) error
 
-// ProviderRoots say for a type of storage where the root of a provider lies, in words that two providers have in common exactly when they have
-// the root in common; "" when that cannot be told. A type that is not named is not compared.
+// ProviderRoots say for a type of storage where the root of a provider lies, in words that two providers, of whatever types, share exactly when they
+// share the root; "" when that cannot be told. A type that is not named is not compared.
 type ProviderRoots map[string]func(decode func(into any) error) string
 
 // Load reads a configuration file. With roots, two providers with one root are a problem. The warnings are for the log; they do not keep the gateway from running. The error is [Problems]

@@ -142,7 +142,7 @@ func (c *Config) providerProblems(types ProviderTypes) Problems {
 // sharedRoots finds providers with one root: the second would meet the first one's lock, or its objects.
 func (c *Config) sharedRoots(roots ProviderRoots) Problems {
 	var r report
-	first := map[[2]string]string{}
+	first := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(c.Providers)) {
 		provider := c.Providers[name]
 		rootOf := roots[provider.Type]
@@ -150,13 +150,12 @@ func (c *Config) sharedRoots(roots ProviderRoots) Problems {
 			continue
 		}
 		root := rootOf(provider.Decode)
-		at := [2]string{provider.Type, root}
-		switch other, taken := first[at]; {
+		switch other, taken := first[root]; {
 		case root == "":
 		case taken:
 			r.add("providers."+name, "has the same root as providers.%s, %s; each provider needs one of its own", other, root)
 		default:
-			first[at] = name
+			first[root] = name
 		}
 	}
 	return r.problems

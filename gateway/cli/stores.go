@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"sallyport/config"
@@ -69,7 +71,7 @@ func providerTypes() config.ProviderTypes {
 	}
 }
 
-// providerRoots lets the configuration check find two providers on one folder, also by another way to it.
+// providerRoots lets the configuration check find two providers on one folder, also by another way to it, or on one place in one bucket.
 func providerRoots() config.ProviderRoots {
 	return config.ProviderRoots{
 		"local": func(decode func(into any) error) string {
@@ -83,6 +85,20 @@ func providerRoots() config.ProviderRoots {
 			}
 			return path
 		},
+		"s3":    bucketRoot(s3.DecodeConfig),
+		"minio": bucketRoot(s3.DecodeMinIOConfig),
+	}
+}
+
+func bucketRoot(read func(decode func(into any) error) (*s3.Config, error)) func(decode func(into any) error) string {
+	return func(decode func(into any) error) string {
+		c, err := read(decode)
+		if err != nil {
+			return ""
+		}
+		// Amazon's buckets have one name in all regions.
+		endpoint := strings.ToLower(strings.TrimRight(cmp.Or(c.Endpoint, "https://s3.amazonaws.com"), "/"))
+		return endpoint + "/" + c.Bucket + "/" + strings.Trim(c.Prefix, "/")
 	}
 }
 

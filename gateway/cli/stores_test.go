@@ -59,3 +59,18 @@ func TestTwoProvidersOnOneFolder(t *testing.T) {
 	k.write("other.yaml", strings.Replace(k.config, "/data}}", fmt.Sprintf("/data}, usb: {type: local, path: %s/other}}", k.dir), 1))
 	k.want(0, "is valid", "config", "check", "--config", k.path("other.yaml"))
 }
+
+// TestTwoProvidersInOnePlaceOfABucket: nothing there keeps two vaults from mixing, no lock as a folder has.
+func TestTwoProvidersInOnePlaceOfABucket(t *testing.T) {
+	k := newClinic(t)
+	check := func(code int, says, first, second string) {
+		t.Helper()
+		k.write("other.yaml", strings.Replace(k.config, "/data}}", "/data}, one: {"+first+"}, two: {"+second+"}}", 1))
+		k.want(code, says, "config", "check", "--config", k.path("other.yaml"))
+	}
+	minio := "type: minio, endpoint: 'https://nas.example:9000', bucket: backup, prefix: p"
+	check(2, "providers.two: has the same root as providers.one", minio, "type: s3, endpoint: 'https://NAS.example:9000/', bucket: backup, prefix: p/")
+	check(2, "providers.two: has the same root as providers.one", "type: s3, bucket: backup", "type: s3, bucket: backup, region: eu-west-1")
+	check(0, "is valid", minio, minio+"q")
+	check(0, "is valid", minio, "type: s3, bucket: backup, prefix: p")
+}
