@@ -128,6 +128,10 @@ func TestCustomersFileElsewhere(t *testing.T) {
 	}
 	tail := content[len(content)-object.TailSize:]
 	tail[bytes.IndexByte(tail[8:16], byte(object.ModeVault))+8] = byte(object.ModeCustomer)
+	clear(tail[12:16]) // the epoch, of which a customer's object has none
+	if in, err := object.Inspect(bytes.NewReader(content), int64(len(content))); err != nil || in.Tail == nil || in.Tail.Mode != object.ModeCustomer {
+		t.Fatalf("this alteration does not test it: %+v, %v", in, err)
+	}
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -233,9 +233,14 @@ func TestRecoverEverything(t *testing.T) {
 // TestRecoverTellsOfProgressWithinAFile: one huge file must not look like a program that hangs.
 func TestRecoverTellsOfProgressWithinAFile(t *testing.T) {
 	f := fill(t)
+	to := filepath.Join(t.TempDir(), "out")
+	// The name of the big one is taken, so that it is read twice.
+	if err := errors.Join(os.MkdirAll(filepath.Join(to, "photos"), 0o700), os.WriteFile(filepath.Join(to, "photos", "big"), []byte("mine"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	var told []jobs.Progress
 	if _, err := jobs.Recover(t.Context(), &jobs.RecoverOptions{
-		From: f.path, To: filepath.Join(t.TempDir(), "out"), Keyring: f.keyring, Progress: func(p jobs.Progress) { told = append(told, p) },
+		From: f.path, To: to, Keyring: f.keyring, Progress: func(p jobs.Progress) { told = append(told, p) },
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -191,27 +191,23 @@ func (r *recovery) advance(files int, bytes int64) {
 	}
 }
 
-// seenBytes tells of the progress within one file, which may be read a second time.
+// seenBytes tells of the progress within one file.
 type seenBytes struct {
-	r        *recovery
-	size     int64 // of the encrypted file
-	read     int64 // in this reading
-	furthest int64 // in any, and at most size
+	r       *recovery
+	size    int64 // of the encrypted file
+	counted int64 // at most size, also when the file is read a second time
 }
-
-func (s *seenBytes) again() { s.read = 0 }
 
 // add counts n bytes of plaintext as so many of the file: it has few others.
 func (s *seenBytes) add(n int) {
-	s.read += int64(n)
-	if more := min(s.read, s.size) - s.furthest; more > 0 {
-		s.furthest += more
+	if more := min(int64(n), s.size-s.counted); more > 0 {
+		s.counted += more
 		s.r.advance(0, more)
 	}
 }
 
 // end counts the rest, read or not.
-func (s *seenBytes) end() { s.r.advance(1, s.size-s.furthest) }
+func (s *seenBytes) end() { s.r.advance(1, s.size-s.counted) }
 
 // prepare opens a file's tail, decides where the object goes, and returns what restores it; nil when there is nothing to restore.
 func (r *recovery) prepare(s source) func(context.Context, *seenBytes) {
@@ -246,7 +242,6 @@ func (r *recovery) prepare(s source) func(context.Context, *seenBytes) {
 		if err != nil && problem == nil && !isReadFailure(err) {
 			// The path may clash with another object's (a file where a folder must be, a name that differs by case only), with a file that is
 			// not ours to replace, or be too long for this file system.
-			seen.again()
 			body = &contextReader{ctx, opened.Reader(), seen}
 			thereToo, again := writeWhole(r.to, &r.naming, renamed, body, m.Plain, m.Time)
 			if again == nil {
