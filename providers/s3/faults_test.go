@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -336,6 +337,7 @@ func TestProbeFindsWhatIsMissing(t *testing.T) {
 		"complete-if": func(p *s3.Probe) *bool { return &p.CompleteIfMatch },
 		"delete-if":   func(p *s3.Probe) *bool { return &p.ConditionalDelete },
 		"suffix":      func(p *s3.Probe) *bool { return &p.SuffixRange },
+		"races":       func(p *s3.Probe) *bool { return &p.CreateIfAbsent },
 	} {
 		s := newService(t, false)
 		s.Lacks = []string{lacks}
@@ -346,7 +348,7 @@ func TestProbeFindsWhatIsMissing(t *testing.T) {
 			*lost(&want) = false
 		}
 		switch lacks {
-		case "put-if":
+		case "put-if", "races":
 			want.ReplaceIfMatch = false
 		case "complete-if":
 			want.CompleteIfAbsent = false
@@ -361,7 +363,7 @@ func TestProbeFindsWhatIsMissing(t *testing.T) {
 		if names := s.Names(); len(names) > 0 || s.Uploads() > 0 {
 			t.Errorf("the probe left %q and %d uploads", names, s.Uploads())
 		}
-		if shared := lacks != "put-if" && lacks != "complete-if"; found.Shared() != shared {
+		if shared := lacks != "put-if" && lacks != "complete-if" && lacks != "races"; found.Shared() != shared {
 			t.Errorf("lacking %q: shared %v", lacks, found.Shared())
 		}
 	}
@@ -397,6 +399,76 @@ func TestProbeFailsWithTheService(t *testing.T) {
 		}
 		if n > 300 {
 			t.Fatal("the probe does not end")
+		}
+	}
+}
+
+// A note in the folder of another upload is damage, and no upload's.
+func TestMisplacedNotes(t *testing.T) {
+	s := newService(t, false)
+	d := s.open(t, nil, nil)
+	var ups []driver.Upload
+	for _, key := range []string{"a", "b"} {
+		id, err := d.Uploads().Create(t.Context(), key, func(string) ([]byte, error) { return []byte("note of " + key), nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		ups = append(ups, driver.Upload{ID: id, Key: key})
+	}
+	var notes []string
+	for _, name := range s.Names() {
+		if strings.HasPrefix(name, ".sallyport/uploads/") {
+			notes = append(notes, name)
+		}
+	}
+	first, _ := s.Object(notes[0])
+	s.Store(notes[1], first)
+	damaged := 0
+	for _, up := range ups {
+		if _, _, err := d.Uploads().Read(t.Context(), up); err != nil {
+			wantKind(t, "Read", err, driver.Corrupt)
+			damaged++
+		}
+	}
+	page, err := d.Uploads().List(t.Context(), &driver.ListUploadsOptions{})
+	if err != nil || len(page.Uploads) != 1 || damaged != 1 {
+		t.Errorf("%+v, %v, %d damaged", page, err, damaged)
+	}
+}
+
+// Whatever went wrong, no goroutine is left.
+func TestNothingIsLeftRunning(t *testing.T) {
+	before := runtime.NumGoroutine()
+	t.Run("calls", func(t *testing.T) {
+		s := newService(t, false)
+		d := s.openMinIO(t, s3.WithTimeouts(&s3.Options{Probe: &perfect}, time.Second, time.Second))
+		put(t, d, "a/b", nil)
+		for _, fault := range []awslike.Fault{{}, {Drop: true}, {Status: 503, Code: "SlowDown"}, {Status: 403, NoBody: true}, {After: true, Drop: true}, {After: true, CutAfter: 5}} {
+			for _, size := range []int{0, 1, 3 << 20} {
+				for _, key := range []string{"a/b", "a", "new/x"} {
+					s.fails(on(http.MethodPut, "", fault))
+					_ = tryPut(t.Context(), d, key, bytes.NewReader(make([]byte, size)), size)
+					_ = tryPut(t.Context(), d, key, bytes.NewReader(make([]byte, size/2)), size)
+					ctx, cancel := context.WithCancel(t.Context())
+					_ = tryPut(ctx, d, key, io.MultiReader(bytes.NewReader(make([]byte, size/2)), &callsAtEnd{then: cancel}), size)
+					s.fails(on(http.MethodGet, "", fault))
+					if r, _, err := d.Get(t.Context(), "a/b", &driver.GetOptions{}); err == nil {
+						_, _ = r.Read(make([]byte, 1))
+						_ = r.Close()
+					}
+				}
+			}
+		}
+	})
+	deadline := time.After(10 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for runtime.NumGoroutine() > before {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			stacks := make([]byte, 1<<20)
+			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
 		}
 	}
 }

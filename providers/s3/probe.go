@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/minio/minio-go/v7"
+
 	"sallyport/providers/driver"
 )
 
@@ -124,9 +126,8 @@ type prober struct {
 	racers, rounds int
 	found          Probe
 
-	mu       sync.Mutex
-	versions [][2]string     // name and version of what was written, where there are versions
-	uploads  []driver.Upload // that may still be open
+	mu      sync.Mutex      // guards found.Versioned while racers run
+	uploads []driver.Upload // that may still be open
 }
 
 func (p *prober) run(ctx context.Context) error {
@@ -163,7 +164,6 @@ func (p *prober) put(ctx context.Context, key, text string, opts driver.PutOptio
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.found.Versioned = true
-		p.versions = append(p.versions, [2]string{p.name(key), info.VersionID})
 	}
 	return info, err
 }
@@ -369,10 +369,7 @@ func (p *prober) completeConditions(ctx context.Context) error {
 			return false, err
 		}
 		complete := func(opts driver.PutOptions) error {
-			info, err := p.b.complete(ctx, p.op, up, p.name(key), []driver.Part{part}, &opts)
-			if err == nil && info.VersionID != "" {
-				p.versions = append(p.versions, [2]string{p.name(key), info.VersionID})
-			}
+			_, err := p.b.complete(ctx, p.op, up, p.name(key), []driver.Part{part}, &opts)
 			return err
 		}
 		if kept, err := refused(complete(opts)); !kept || err != nil {
@@ -440,10 +437,10 @@ func (p *prober) clean(ctx context.Context) error {
 			problems = append(problems, err)
 		}
 	}
-	for _, v := range p.versions {
-		problems = append(problems, p.b.removeVersion(ctx, p.op, v[0], v[1]))
-	}
-	if len(p.versions) > 0 {
+	if p.found.Versioned {
+		for range 2 { // what one object hid, the second list shows
+			problems = append(problems, p.cleanVersions(ctx))
+		}
 		return errors.Join(problems...)
 	}
 	problems = append(problems, p.b.remove(ctx, p.op, p.dir, p.name("folder/a"), ""), p.b.remove(ctx, p.op, p.dir, p.name("folder/a/b"), ""))
@@ -451,6 +448,20 @@ func (p *prober) clean(ctx context.Context) error {
 	problems = append(problems, err)
 	for _, name := range names {
 		problems = append(problems, p.b.remove(ctx, p.op, name, p.b.names.prefix+name, ""))
+	}
+	return errors.Join(problems...)
+}
+
+// cleanVersions removes every version and delete marker that a list shows.
+func (p *prober) cleanVersions(ctx context.Context) error {
+	ctx, x := record(ctx, nil)
+	listed := p.b.core.ListObjectsIter(ctx, p.b.bucket, minio.ListObjectsOptions{Prefix: p.b.names.prefix + p.dir, Recursive: true, WithVersions: true})
+	var problems []error
+	for object := range listed {
+		if object.Err != nil {
+			return p.b.classify(ctx, &call{op: p.op, x: x, notKey: true}, object.Err)
+		}
+		problems = append(problems, p.b.removeVersion(ctx, p.op, object.Key, object.VersionID))
 	}
 	return errors.Join(problems...)
 }

@@ -21,7 +21,7 @@ import (
 
 const (
 	maxPartNumber = 10000
-	noteLookups   = 8 // notes read or removed at once
+	noteLookups   = 32 // notes read or removed at once
 	cleanUpWithin = 30 * time.Second
 )
 

@@ -59,7 +59,8 @@ type Service struct {
 	Bucket string
 	// Plan decides what goes wrong with a request; nil = nothing. It is called once for each, before it is looked at.
 	Plan func(r *http.Request) Fault
-	// Lacks are abilities that the service pretends not to know: "put-if", "complete-if", "delete-if", "suffix", "part-checksum".
+	// Lacks are abilities that the service pretends not to know: "put-if", "complete-if", "delete-if", "suffix",
+	// "part-checksum", "races" (conditions on names that hold "/race/").
 	Lacks []string
 	// WrongChecksum has answers tell another checksum than that of the bytes.
 	WrongChecksum bool
@@ -266,7 +267,7 @@ func (s *Service) handle(r *http.Request) (*answer, *failure) {
 // condition checks If-Match and If-None-Match of a change to name.
 func (s *Service) condition(r *http.Request, name, ability string) *failure {
 	match, noneMatch := r.Header.Get("If-Match"), r.Header.Get("If-None-Match")
-	if match == "" && noneMatch == "" || s.lacks(ability) {
+	if match == "" && noneMatch == "" || s.lacks(ability) || s.lacks("races") && strings.Contains(name, "/race/") {
 		return nil
 	}
 	o := s.objects[name]
