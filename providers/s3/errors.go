@@ -152,7 +152,8 @@ type call struct {
 func (b *Bucket) classify(ctx context.Context, c *call, err error) error {
 	if c.x.body != nil {
 		source, refused := c.x.body.failure()
-		if refused != nil {
+		// Once there is an answer the look that was still under way is given up, which is no failure of its own.
+		if refused != nil && (c.x.status == 0 || !driver.Is(refused, driver.Canceled)) {
 			return refused
 		}
 		if source != nil {

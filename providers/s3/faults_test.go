@@ -472,3 +472,53 @@ func TestNothingIsLeftRunning(t *testing.T) {
 		}
 	}
 }
+
+// A full page costs one request.
+func TestFullPagesCostOneRequest(t *testing.T) {
+	s := newService(t, false)
+	d := s.open(t, nil, nil)
+	for i := range 2500 {
+		s.Store(fmt.Sprintf("bucket/%05d", i), nil)
+	}
+	for i := range 1500 {
+		s.Store(fmt.Sprintf(".sallyport/uploads/%064x/%d", i, i), nil)
+	}
+	s.fails(nil)
+	total, pages := 0, 0
+	for opts := (driver.ListOptions{Prefix: "bucket/"}); ; pages++ {
+		page, err := d.List(t.Context(), &opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += len(page.Entries)
+		if !page.More {
+			break
+		}
+		opts.After = page.Entries[len(page.Entries)-1].Name()
+	}
+	if total != 2500 || s.seen() != 3 {
+		t.Errorf("%d entries in %d requests", total, s.seen())
+	}
+	s.fails(nil)
+	page, err := d.List(t.Context(), &driver.ListOptions{Limit: 1})
+	if err != nil || len(page.Entries) != 1 || page.Entries[0].Key != "bucket/00000" || !page.More || s.seen() > 2 {
+		t.Errorf("%+v, %v, %d requests past the gateway's own files", page, err, s.seen())
+	}
+}
+
+// An early refusal is told as what it is, also while the look for clashes is still out.
+func TestEarlyRefusalBeatsTheLook(t *testing.T) {
+	s := newService(t, false)
+	d := s.openMinIO(t, nil)
+	stall := make(chan struct{})
+	defer close(stall)
+	s.fails(func(r *http.Request) awslike.Fault {
+		if r.Method == http.MethodPut {
+			return awslike.Fault{Status: 403, Code: "AccessDenied", NoBody: true}
+		}
+		return awslike.Fault{Stall: stall}
+	})
+	const size = 1<<20 + 1 // all but its end fits into the buffers between the two
+	_, err := d.Put(t.Context(), "k", stream{bytes.NewReader(make([]byte, size))}, size, &driver.PutOptions{})
+	wantKind(t, "Put refused early", err, driver.Denied)
+}

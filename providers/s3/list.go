@@ -74,6 +74,10 @@ func (b *Bucket) List(ctx context.Context, opts *driver.ListOptions) (*driver.Pa
 	page := &driver.Page{}
 	scan := newScan(b, op, opts.Prefix, opts.Delimiter, opts.After, limit+1)
 	for {
+		if len(page.Entries) == limit && scan.goesOn() {
+			page.More = true
+			return page, nil
+		}
 		entry, ok, err := scan.next(ctx)
 		if err != nil {
 			return nil, err
@@ -135,6 +139,15 @@ func (s *scan) next(ctx context.Context) (driver.Entry, bool, error) {
 		}
 	}
 }
+
+// goesOn reports whether it is certain, without another request, that something visible follows: the service has more, and whatever sorts behind
+// the gateway's own objects is visible and no part of what was shown already.
+func (s *scan) goesOn() bool {
+	return len(s.entries) == 0 && !s.ended && (s.native || s.delimiter == "") && s.asked == s.prefix && s.after >= behindSystemDir
+}
+
+// behindSystemDir is the least name behind all that begin with systemDir.
+const behindSystemDir = ".sallyport0"
 
 // visible groups an entry and reports whether it belongs into the listing.
 func (s *scan) visible(ctx context.Context, e *driver.Entry) (bool, error) {
