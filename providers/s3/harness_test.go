@@ -5,8 +5,8 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -108,34 +108,31 @@ func (s *service) open(t testing.TB, change func(c *s3.Config), opts *s3.Options
 func TestConformance(t *testing.T) {
 	for name, c := range map[string]struct {
 		secure bool
-		change func(c *s3.Config)
 		probe  s3.Probe
 		lacks  []string
 	}{
-		"plain":          {false, nil, perfect, nil},
-		"TLS, the least": {true, nil, s3.Probe{ReadAfterWrite: true, StrongList: true}, []string{"put-if", "complete-if", "delete-if", "suffix"}},
+		"plain":          {false, perfect, nil},
+		"TLS, the least": {true, s3.Probe{ReadAfterWrite: true, StrongList: true}, []string{"put-if", "complete-if", "delete-if", "suffix"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			prefixes := map[driver.Driver]string{}
-			s := newService(t, c.secure)
-			s.Lacks = c.lacks
-			openAt := func(t *testing.T, prefix string) driver.Driver {
-				d := s.open(t, func(config *s3.Config) {
-					config.Prefix = prefix
-					if c.change != nil {
-						c.change(config)
-					}
-				}, &s3.Options{Probe: &c.probe})
-				prefixes[d] = prefix
+			services := map[driver.Driver]*service{}
+			openAt := func(t *testing.T, s *service) driver.Driver {
+				d := s.open(t, func(config *s3.Config) { config.Prefix = "in/a/folder" }, &s3.Options{Probe: &c.probe})
+				services[d] = s
 				return d
 			}
 			drivertest.Run(t, drivertest.Harness{
-				NewDriver: func(t *testing.T) driver.Driver { return openAt(t, fmt.Sprintf("root-%d", len(prefixes))) },
+				NewDriver: func(t *testing.T) driver.Driver {
+					s := newService(t, c.secure)
+					s.Lacks = c.lacks
+					t.Cleanup(func() { maps.DeleteFunc(services, func(_ driver.Driver, of *service) bool { return of == s }) })
+					return openAt(t, s)
+				},
 				Reopen: func(t *testing.T, d driver.Driver) driver.Driver {
 					if err := d.Close(); err != nil {
 						t.Fatal(err)
 					}
-					return openAt(t, prefixes[d])
+					return openAt(t, services[d])
 				},
 				HashETags:    true,
 				ModTimeSlack: 2 * time.Second,
