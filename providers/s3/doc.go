@@ -2,7 +2,7 @@
 //
 // It promises what package driver asks for, in the service's terms: an acknowledged write is as durable as the service makes it, and
 // conditions are as atomic as the service decides them; Probe says what was found, and Capabilities say nothing else. Keys are stored
-// verbatim, one to one, below the prefix. Bodies are streamed with constant memory and no temporary file. No request is sent twice: Store
+// verbatim, one to one, below the prefix. Bodies are streamed with constant memory and no temporary file. No change is sent twice: Store
 // retries. No redirect is followed, and neither link-local addresses nor the well-known metadata services are ever connected to; loopback is, because
 // endpoints come from the operator alone.
 //
