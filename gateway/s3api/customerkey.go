@@ -40,11 +40,11 @@ func (k *customerKey) echo(h http.Header) {
 	}
 }
 
-// parseCustomerKey reads one triple of key headers. No header at all is no key; an incomplete or wrong triple is an error that names the header
+// parseCustomerKey reads one triple of key headers. No header at all is no key; an incomplete, empty or wrong triple is an error that names the header
 // and never shows the key. secure says whether the request came by a way on which a key may travel.
 func parseCustomerKey(h http.Header, prefix string, secure bool) (*customerKey, error) {
 	algorithm, encoded, sum := h.Get(prefix+"Algorithm"), h.Get(prefix+"Key"), h.Get(prefix+"Key-Md5")
-	if _, present := h[prefix+"Algorithm"]; !present && encoded == "" && sum == "" {
+	if !hasAny(h, prefix+"Algorithm", prefix+"Key", prefix+"Key-Md5") {
 		return nil, nil
 	}
 	if !secure {
@@ -80,6 +80,16 @@ func parseCustomerKey(h http.Header, prefix string, secure bool) (*customerKey, 
 		return nil, refuse("InvalidArgument", "The secret key was invalid for the specified algorithm.").with("ArgumentName", name+"key")
 	}
 	return &customerKey{key: key, md5: base64.StdEncoding.EncodeToString(digest[:])}, nil
+}
+
+// hasAny reports whether one of the headers is there. An empty one is: its sender asked for a key and must not get an object without it.
+func hasAny(h http.Header, names ...string) bool {
+	for _, name := range names {
+		if _, present := h[name]; present {
+			return true
+		}
+	}
+	return false
 }
 
 // secureTransport reports whether a key may travel on this request's connection: TLS, the machine's own loopback, or TLS up to a proxy that
