@@ -66,7 +66,7 @@ func (r *regression) check() (refs []reference, err error) {
 	if n := len(strings.Fields(r.fault)); n == 0 || n > 15 {
 		problem("the fault is told in %d words, want 1 to 15", n)
 	}
-	for _, text := range strings.Fields(strings.NewReplacer(",", " ", "(", " ", ")", " ").Replace(r.sources)) {
+	for text := range strings.FieldsSeq(strings.NewReplacer(",", " ", "(", " ", ")", " ").Replace(r.sources)) {
 		if strings.HasPrefix(text, "CVE") && !advisory.MatchString(text) {
 			problem("%q is no CVE id", text)
 		}
@@ -197,14 +197,13 @@ func checkRegressions(page string, tree testTree) (open []string, err error) {
 			open = append(open, r.id)
 		}
 	}
-	last := ""
 	for _, g := range regressionCounts {
 		for n := 1; n <= g.count; n++ {
-			last = g.group + strconv.Itoa(n)
-			if seen[last] != 1 {
-				err = errors.Join(err, fmt.Errorf("%s is there %d times, want once", last, seen[last]))
+			id := g.group + strconv.Itoa(n)
+			if seen[id] != 1 {
+				err = errors.Join(err, fmt.Errorf("%s is there %d times, want once", id, seen[id]))
 			}
-			delete(seen, last)
+			delete(seen, id)
 		}
 	}
 	for id := range seen {

@@ -158,7 +158,7 @@ func TestNoHTTP2(t *testing.T) {
 		t.Errorf("an upgrade to h2c: %q %v", line, err)
 	}
 	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
-		old := tls.Client(dialed(t, s3), &tls.Config{RootCAs: roots, ServerName: "localhost", MinVersion: version, MaxVersion: version}) //nolint:gosec // that it is refused is the test
+		old := tls.Client(dialed(t, s3), &tls.Config{RootCAs: roots, ServerName: "localhost", MinVersion: version, MaxVersion: version})
 		if err := old.HandshakeContext(t.Context()); err == nil {
 			t.Errorf("TLS version %x is spoken", version)
 		}
