@@ -17,6 +17,9 @@ import (
 	"sallyport/providers"
 )
 
+// errHeldGone says that a held part was there when its upload was read and is not any more: as a rule another gateway has completed the upload.
+var errHeldGone = errors.New("a held part is gone")
+
 // cleanupTimeout bounds what is tidied up after the answer is already decided.
 const cleanupTimeout = 30 * time.Second
 
@@ -326,7 +329,7 @@ func (s *Service) assemble(ctx context.Context, u *upload, c *completion, opts *
 		last := c.chosen[len(c.chosen)-1]
 		frame, info, err := u.store().Get(ctx, last.Held, &providers.GetOptions{})
 		if providers.Is(err, providers.NotFound) {
-			return nil, &Error{Kind: InvalidPart, Message: fmt.Sprintf("part %d is not there any more; send it again", last.Part), Err: err}
+			return nil, &Error{Kind: InvalidPart, Message: fmt.Sprintf("part %d is not there any more; send it again", last.Part), Err: errors.Join(errHeldGone, err)}
 		}
 		if err != nil {
 			return nil, err
@@ -348,6 +351,10 @@ func (s *Service) assemble(ctx context.Context, u *upload, c *completion, opts *
 // gateway that was faster. Where what can be seen need not last, only an upload that is gone says so: drivers end an upload after its object
 // is durable, never before.
 func (s *Service) completedAllTheSame(ctx context.Context, u *upload, in *CompleteInput, err error) *PutOutput {
+	if errors.Is(err, errHeldGone) {
+		out, _ := s.alreadyCompleted(ctx, u, in) // held parts go after the note that the object is durable
+		return out
+	}
 	kinds := []providers.Kind{providers.NoSuchUpload}
 	if u.store().Capabilities().SeenIsDurable {
 		kinds = append(kinds, providers.UnknownOutcome, providers.InvalidPart, providers.PreconditionFailed)
@@ -366,6 +373,10 @@ func (s *Service) completedAllTheSame(ctx context.Context, u *upload, in *Comple
 // completeFailure says what a failed Complete means.
 func (s *Service) completeFailure(ctx context.Context, u *upload, in *CompleteInput, err error) error {
 	switch {
+	case errors.Is(err, errHeldGone):
+		if _, _, notes, readErr := s.readUpload(ctx, u.place, &in.UploadRef); providers.Is(readErr, providers.NoSuchUpload) || readErr == nil && finished(notes) {
+			return errNoUpload()
+		}
 	case providers.Is(err, providers.InvalidPart):
 		return &Error{Kind: Conflict, Message: "a part was sent again, or the upload completed by another gateway, at the same moment; nothing was changed, complete it again", Err: err}
 	case providers.Is(err, providers.PreconditionFailed) && in.Conditions.IfMatch != "":
@@ -374,7 +385,8 @@ func (s *Service) completeFailure(ctx context.Context, u *upload, in *CompleteIn
 	return err
 }
 
-// afterComplete notes the outcome and drops held parts. The object is durable by now, so a failure here is only logged: the sweep comes later.
+// afterComplete notes the outcome and then drops held parts, whose absence tells other gateways that the note is there. The object is durable by
+// now, so a failure here is only logged: the sweep comes later.
 func (s *Service) afterComplete(ctx context.Context, u *upload, c *completion, notes []providers.Note) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
@@ -389,8 +401,10 @@ func (s *Service) afterComplete(ctx context.Context, u *upload, c *completion, n
 		}
 		return u.store().Uploads().Note(ctx, u.ref(), doneNote, done)
 	}()
-	attempts, attemptsErr := s.attempts(u, notes)
-	err = errors.Join(err, attemptsErr)
+	var attempts []multipart.Attempt
+	if err == nil {
+		attempts, err = s.attempts(u, notes)
+	}
 	for _, a := range attempts {
 		if a.Held != "" {
 			err = errors.Join(err, u.store().Delete(ctx, a.Held, &providers.DeleteOptions{}))

@@ -1,0 +1,83 @@
+package objects
+
+import (
+	"context"
+	"encoding/hex"
+	"io"
+	"strings"
+	"testing"
+
+	"sallyport/providers/driver"
+)
+
+// Cases that histories found, each without chance.
+
+// beforeGet calls a function before the first Get below a prefix.
+type beforeGet struct {
+	driver.Driver
+	prefix string
+	then   func()
+}
+
+func (b *beforeGet) Get(ctx context.Context, key string, opts *driver.GetOptions) (io.ReadCloser, *driver.Info, error) {
+	if then := b.then; then != nil && strings.HasPrefix(key, b.prefix) {
+		b.then = nil
+		then()
+	}
+	return b.Driver.Get(ctx, key, opts)
+}
+
+// TestCompletedByAnotherMeanwhile has another gateway complete an upload with a held part, between this one's look at the upload and its
+// read of that part, as when a client that waited too long asks again elsewhere.
+func TestCompletedByAnotherMeanwhile(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile func(w, other *world, id string, p CompletedPart)
+		want      Kind // Internal = success
+	}{
+		"completed": {func(_, other *world, id string, p CompletedPart) { other.complete("key", id, p) }, Internal},
+		"completed and replaced": {func(_, other *world, id string, p CompletedPart) {
+			other.complete("key", id, p)
+			other.put("key", []byte("newer"))
+		}, NoSuchUpload},
+		"aborted": {func(_, other *world, id string, _ CompletedPart) {
+			upload := ref("key", id)
+			if err := other.AbortUpload(other.t.Context(), &upload); err != nil {
+				other.t.Error(err)
+			}
+		}, NoSuchUpload},
+		"its bytes lost": {func(w, _ *world, _ string, _ CompletedPart) {
+			for _, k := range w.backendKeys(heldPrefix) {
+				if err := w.backend.Delete(w.t.Context(), k, &driver.DeleteOptions{}); err != nil {
+					w.t.Error(err)
+				}
+			}
+		}, InvalidPart},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hook := &beforeGet{prefix: heldPrefix}
+			w := newWorld(t, worldOptions{wrap: func(d driver.Driver) driver.Driver {
+				hook.Driver = d
+				return hook
+			}})
+			other := w.again()
+			id := w.begin("key")
+			p := w.part("key", id, 1, []byte("held"))
+			hook.then = func() { c.meanwhile(w, other, id, p) }
+			out, err := w.tryComplete("key", id, p)
+			if c.want != Internal {
+				wantKind(t, "complete", err, c.want)
+			} else if err != nil || out.ETag != etagOfOnePart(p.ETag) {
+				t.Errorf("%+v, %v", out, err)
+			}
+		})
+	}
+}
+
+// etagOfOnePart is the ETag of an object made of one part.
+func etagOfOnePart(part string) string {
+	sum, err := hex.DecodeString(part)
+	if err != nil {
+		return "not an MD5"
+	}
+	return md5Hex(sum) + "-1"
+}
