@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"sallyport/providers/driver"
+	"sallyport/providers/faulty"
+	"sallyport/providers/mem"
 )
 
 // Cases that histories found, each without chance.
@@ -80,4 +82,35 @@ func etagOfOnePart(part string) string {
 		return "not an MD5"
 	}
 	return md5Hex(sum) + "-1"
+}
+
+// TestHeldPartFailsInTheMiddle breaks the read of a held part off while it is being put into the object. The client's body is not to blame.
+func TestHeldPartFailsInTheMiddle(t *testing.T) {
+	whole := content(1, 3<<20)
+	for name, c := range map[string]struct {
+		then driver.Kind
+		want Kind
+	}{"the backend fails": {driver.Unavailable, Unavailable}, "the part goes": {driver.NotFound, InvalidPart}} {
+		t.Run(name, func(t *testing.T) {
+			failing := faulty.New(mem.New(&mem.Options{MaxKey: 2048}), nil)
+			w := newWorld(t, worldOptions{backend: failing})
+			id := w.begin("key")
+			p := w.part("key", id, 1, whole)
+			held := w.backendKeys(heldPrefix)[0]
+			cut := faulty.Fault{Mode: faulty.MidBody, Kind: driver.Unavailable, Bytes: 1 << 20}
+			failing.SetPlan(func(call faulty.Call) *faulty.Fault {
+				switch {
+				case call.Op != "Get" || call.Key != held:
+					return nil
+				case call.OpN > 1:
+					return &faulty.Fault{Kind: c.then}
+				}
+				return &cut
+			})
+			_, err := w.tryComplete("key", id, p)
+			wantKind(t, "complete", err, c.want)
+			failing.SetPlan(nil)
+			w.wantObject("key", w.complete("key", id, p).ETag, whole)
+		})
+	}
 }

@@ -325,11 +325,12 @@ func (s *Service) assemble(ctx context.Context, u *upload, c *completion, opts *
 			parts = append(parts, providers.Part{N: a.Part, Size: object.FrameSize(a.Plain), ETag: a.BackendETag})
 		}
 	}
+	var held watchedBody
+	last := c.chosen[len(c.chosen)-1]
 	if c.held {
-		last := c.chosen[len(c.chosen)-1]
 		frame, info, err := u.store().Get(ctx, last.Held, &providers.GetOptions{})
 		if providers.Is(err, providers.NotFound) {
-			return nil, &Error{Kind: InvalidPart, Message: fmt.Sprintf("part %d is not there any more; send it again", last.Part), Err: errors.Join(errHeldGone, err)}
+			return nil, heldGone(last.Part, err)
 		}
 		if err != nil {
 			return nil, err
@@ -338,13 +339,24 @@ func (s *Service) assemble(ctx context.Context, u *upload, c *completion, opts *
 		if info.Size != object.FrameSize(last.Plain) {
 			return nil, s.damaged(u.place, "a held part has another length than was stored; send it again", object.ErrDamaged)
 		}
-		closing, size = io.MultiReader(frame, closing), size+info.Size
+		held.src = frame
+		closing, size = io.MultiReader(&held, closing), size+info.Size
 	}
 	end, err := u.store().Uploads().PutPart(ctx, u.ref(), c.closing, closing, size)
-	if err != nil {
+	switch {
+	case err == nil:
+	case held.err == nil:
 		return nil, err
+	case errors.Is(changed(held.err), errChanged):
+		return nil, heldGone(last.Part, held.err)
+	default:
+		return nil, held.err // to the driver it is a body that fails, as if the client's were to blame
 	}
 	return u.store().Uploads().Complete(ctx, u.ref(), append(parts, *end), opts)
+}
+
+func heldGone(part int, cause error) *Error {
+	return &Error{Kind: InvalidPart, Message: fmt.Sprintf("part %d is not there any more; send it again", part), Err: errors.Join(errHeldGone, cause)}
 }
 
 // completedAllTheSame looks for the object where the backend's answer leaves room for its being there: an answer that got lost, or another
