@@ -98,11 +98,12 @@ func TestHeldPartFailsInTheMiddle(t *testing.T) {
 			p := w.part("key", id, 1, whole)
 			held := w.backendKeys(heldPrefix)[0]
 			cut := faulty.Fault{Mode: faulty.MidBody, Kind: driver.Unavailable, Bytes: 1 << 20}
+			reads := 0
 			failing.SetPlan(func(call faulty.Call) *faulty.Fault {
-				switch {
-				case call.Op != "Get" || call.Key != held:
+				if call.Op != "Get" || call.Key != held {
 					return nil
-				case call.OpN > 1:
+				}
+				if reads++; reads > 1 {
 					return &faulty.Fault{Kind: c.then}
 				}
 				return &cut
