@@ -111,6 +111,9 @@ func (n *network) Head(ctx context.Context, key string) (*driver.Info, error) {
 	return over(ctx, n, func() (*driver.Info, error) { return n.Driver.Head(ctx, key) })
 }
 
+// Delete is never late. Store calls a delete of unknown outcome done when it then finds nothing, so one that still happens afterwards may take an object
+// that was written meanwhile; histories find that within seconds. No answer can prevent it: a client that is told nothing deletes again, and
+// the first delete is still on its way.
 func (n *network) Delete(ctx context.Context, key string, opts *driver.DeleteOptions) error {
 	_, err := over(ctx, n, func() (struct{}, error) { return struct{}{}, n.Driver.Delete(ctx, key, opts) })
 	return err
