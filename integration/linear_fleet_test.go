@@ -120,7 +120,7 @@ func provides(t *testing.T, kind, provider string) {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "config.yaml")
 	writeFile(t, config, fmt.Appendf(nil, "providers: {backend: %s}\n", provider))
-	if said := command(t).try(t, "config", "check", "--config", config).both(); strings.Contains(said, "unknown provider type") {
+	if said := command(t).try(t, "config", "check", "--config", config).both(); strings.Contains(said, "unknown type") {
 		notRun(t, "this build has no provider of type "+kind)
 	}
 	if err := os.Remove(config); err != nil {
