@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -89,16 +88,16 @@ func (f *linearFleet) disturb(rnd *rand.Rand, every time.Duration, over <-chan s
 	for wait(rnd, every, over) {
 		i := rnd.IntN(len(f.gateways))
 		g := f.gateways[i]
-		if rnd.IntN(3) > 0 {
+		if !canPause || rnd.IntN(3) > 0 {
 			g.kill()
 			kills++
 			f.start(i)
 			continue
 		}
-		g.signal(syscall.SIGSTOP)
+		g.pause()
 		pauses++
 		wait(rnd, every, over)
-		g.signal(syscall.SIGCONT)
+		g.resume()
 	}
 	return kills, pauses
 }

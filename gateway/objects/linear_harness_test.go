@@ -245,6 +245,7 @@ func failure(err error) history.Result {
 		if r.Outcome = history.Failed; providers.Is(err, providers.UnknownOutcome) {
 			r.Outcome = history.Unknown
 		}
+	default:
 	}
 	return r
 }

@@ -168,8 +168,12 @@ func weather(d *dice, share float64) faulty.Plan {
 		{Mode: faulty.Before, Kind: driver.Unavailable}, {Mode: faulty.After, Kind: driver.Unavailable}, {Mode: faulty.MidBody, Kind: driver.Unavailable, Bytes: 1000},
 	}
 	writes := []faulty.Fault{
-		{Mode: faulty.Before, Kind: driver.Unavailable}, {Mode: faulty.Before, Kind: driver.Throttled}, {Mode: faulty.Before, Kind: driver.UnknownOutcome},
-		{Mode: faulty.After, Kind: driver.UnknownOutcome}, {Mode: faulty.After, Kind: driver.UnknownOutcome}, {Mode: faulty.MidBody, Kind: driver.Unavailable, Bytes: 10},
+		{Mode: faulty.Before, Kind: driver.Unavailable},
+		{Mode: faulty.Before, Kind: driver.Throttled},
+		{Mode: faulty.Before, Kind: driver.UnknownOutcome},
+		{Mode: faulty.After, Kind: driver.UnknownOutcome},
+		{Mode: faulty.After, Kind: driver.UnknownOutcome},
+		{Mode: faulty.MidBody, Kind: driver.Unavailable, Bytes: 10},
 	}
 	return func(c faulty.Call) *faulty.Fault {
 		if !d.chance(share) {

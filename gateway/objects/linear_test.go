@@ -69,9 +69,20 @@ func TestLinearizable(t *testing.T) {
 		kind    history.Kind
 		outcome history.Outcome
 	}{
-		{history.Get, history.Done}, {history.Get, history.NotFound}, {history.Head, history.Done}, {history.List, history.Done}, {history.List, history.NotFound},
-		{history.Put, history.Done}, {history.Put, history.Refused}, {history.Put, history.Unknown}, {history.Delete, history.Done}, {history.Delete, history.Refused},
-		{history.Copy, history.Done}, {history.Copy, history.Refused}, {history.Complete, history.Done}, {history.Complete, history.NoUpload},
+		{history.Get, history.Done},
+		{history.Get, history.NotFound},
+		{history.Head, history.Done},
+		{history.List, history.Done},
+		{history.List, history.NotFound},
+		{history.Put, history.Done},
+		{history.Put, history.Refused},
+		{history.Put, history.Unknown},
+		{history.Delete, history.Done},
+		{history.Delete, history.Refused},
+		{history.Copy, history.Done},
+		{history.Copy, history.Refused},
+		{history.Complete, history.Done},
+		{history.Complete, history.NoUpload},
 	} {
 		if count.Of(want.kind, want.outcome) < n/10 {
 			t.Errorf("%s was %s only %d times in %d histories", want.kind, want.outcome, count.Of(want.kind, want.outcome), n)

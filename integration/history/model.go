@@ -64,18 +64,27 @@ func (m *model) porcupine() porcupine.Model {
 		Init: func() []any { return []any{state{}} },
 		Step: func(s, input, _ any) []any {
 			var next []any
-			for _, n := range m.next(s.(state), input.(event)) { //nolint:forcetypeassert // both are ours.
+			for _, n := range m.next(typed[state](s), typed[event](input)) {
 				next = append(next, n)
 			}
 			return next
 		},
 		DescribeOperation: func(input, _ any) string {
-			e := input.(event) //nolint:forcetypeassert // ours.
+			e := typed[event](input)
 			return e.request() + " → " + e.answer()
 		},
-		DescribeState: func(s any) string { return s.(state).String() }, //nolint:forcetypeassert // ours.
+		DescribeState: func(s any) string { return typed[state](s).String() },
 	}
 	return n.ToModel()
+}
+
+// typed takes back what was given to porcupine.
+func typed[T any](v any) T {
+	t, ok := v.(T)
+	if !ok {
+		panic(fmt.Sprintf("history: internal error: porcupine returned a %T", v))
+	}
+	return t
 }
 
 func (s state) String() string {

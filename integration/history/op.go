@@ -13,11 +13,12 @@ package history
 
 import (
 	"bytes"
-	"crypto/md5" //nolint:gosec // S3's ETag.
+	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -138,13 +139,8 @@ func (o *Op) request() string {
 }
 
 func (o *Op) answer() string {
-	text := o.Result.Outcome.String()
-	for _, more := range []string{o.Result.Value, shorten(o.Result.ETag), o.Result.Detail} {
-		if more != "" {
-			text += " " + more
-		}
-	}
-	return text
+	words := []string{o.Result.Outcome.String(), o.Result.Value, shorten(o.Result.ETag), o.Result.Detail}
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
 }
 
 func (s *Seen) String() string { return strings.TrimSpace(s.Value + " " + shorten(s.ETag)) }
@@ -195,12 +191,12 @@ func ValueOf(b []byte) (string, bool) {
 
 // plainETag and uploadETag are the ETags of a value where they are S3's: MD5 of the content, and of the list of one part.
 func plainETag(value string) string {
-	sum := md5.Sum(Body(value)) //nolint:gosec // S3's ETag.
+	sum := md5.Sum(Body(value))
 	return hex.EncodeToString(sum[:])
 }
 
 func uploadETag(value string) string {
-	part := md5.Sum(Body(value)) //nolint:gosec // S3's ETag.
-	sum := md5.Sum(part[:])      //nolint:gosec // S3's ETag.
+	part := md5.Sum(Body(value))
+	sum := md5.Sum(part[:])
 	return hex.EncodeToString(sum[:]) + "-1"
 }

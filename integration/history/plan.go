@@ -70,7 +70,7 @@ func NewPlan(seed uint64, opts *Options) *Plan {
 	if o.Sizes == nil {
 		o.Sizes = []int{20, 20, 20, 300, 300, 5_000, 20_000, 90_000} // the last is read in more than one request
 	}
-	rnd := rand.New(rand.NewPCG(seed, 0x6869)) //nolint:gosec // repeatable on purpose.
+	rnd := rand.New(rand.NewPCG(seed, 0x6869))
 	for i := range 1 + rnd.IntN(3) {
 		p.Keys = append(p.Keys, fmt.Sprintf("h%d/k%d", seed, i+1))
 	}
