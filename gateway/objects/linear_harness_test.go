@@ -38,8 +38,10 @@ type surface interface {
 
 // fleet is several gateways that share nothing but the backend and the vault's key.
 type fleet struct {
-	surfaces []surface
-	wires    []*network
+	surfaces  []surface
+	wires     []*network
+	dice      *dice
+	impatient float64
 
 	mu   sync.Mutex
 	busy map[string]chan struct{} // by gateway and upload, see complete
@@ -47,11 +49,12 @@ type fleet struct {
 
 // fleetOptions say what the gateways stand on. The zero value is an honest backend without faults.
 type fleetOptions struct {
-	etag    vault.ETagPolicy
-	faults  float64 // share of the backend's calls that fail
-	late    float64 // share of its changes that happen after the gateway gave up
-	backend func(gateway int, root driver.Driver, d *dice) driver.Driver
-	service func(gateway int, s surface, root driver.Driver) surface
+	etag      vault.ETagPolicy
+	faults    float64 // share of the backend's calls that fail
+	late      float64 // share of its changes that happen after the gateway gave up
+	impatient float64 // share of the clients' attempts that they give up in the middle
+	backend   func(gateway int, root driver.Driver, d *dice) driver.Driver
+	service   func(gateway int, s surface, root driver.Driver) surface
 }
 
 // newRoot returns a backend with a vault and a bucket, to run histories on.
@@ -64,7 +67,7 @@ func newRoot(t testing.TB, etag vault.ETagPolicy) *mem.Driver {
 
 func newFleet(t testing.TB, root *mem.Driver, seed uint64, opts *fleetOptions) *fleet {
 	t.Helper()
-	f := &fleet{busy: map[string]chan struct{}{}}
+	f := &fleet{busy: map[string]chan struct{}{}, dice: newDice(seed, 0), impatient: opts.impatient}
 	for i := range gatewaysAtOnce {
 		d := newDice(seed, uint64(i)+1)
 		backend := driver.Driver(root.Reopen())
@@ -108,6 +111,11 @@ func runHistory(t *testing.T, root *mem.Driver, seed uint64, opts *fleetOptions)
 // Do implements history.Target.
 func (f *fleet) Do(ctx context.Context, op *history.Op) history.Result {
 	s := f.surfaces[op.Endpoint]
+	if f.dice.chance(f.impatient) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, f.dice.upTo(4*oneWay))
+		defer cancel()
+	}
 	switch op.Kind {
 	case history.Get:
 		return f.get(ctx, s, op)

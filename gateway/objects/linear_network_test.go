@@ -66,12 +66,31 @@ func (n *network) delay(ctx context.Context, most time.Duration) {
 	}
 }
 
-// over makes a call there and back.
-func over[T any](ctx context.Context, n *network, call func() (T, error)) (T, error) {
+// over makes a call there and back. If ctx ends on the way there, nothing happened; on the way back, nobody knows what a change came to.
+func over[T any](ctx context.Context, n *network, op, key string, call func() (T, error)) (T, error) {
+	var none T
 	n.delay(ctx, oneWay)
+	if ctx.Err() != nil {
+		return none, &driver.Error{Kind: driver.Canceled, Op: op, Key: key, Err: context.Cause(ctx)}
+	}
 	got, err := call()
 	n.delay(ctx, oneWay)
+	if err == nil && ctx.Err() != nil {
+		kind := driver.UnknownOutcome
+		if isRead(op) {
+			kind = driver.Canceled
+		}
+		return none, &driver.Error{Kind: kind, Op: op, Key: key, Err: context.Cause(ctx)}
+	}
 	return got, err
+}
+
+func isRead(op string) bool {
+	switch op {
+	case "Get", "Head", "List", "Uploads.Read", "Uploads.List":
+		return true
+	}
+	return false
 }
 
 // lose leaves a change to itself.
@@ -92,7 +111,7 @@ func (n *network) Put(ctx context.Context, key string, body io.Reader, size int6
 		}
 		return nil, n.lose(ctx, "Put", key, func(ctx context.Context) { _, _ = n.Driver.Put(ctx, key, bytes.NewReader(whole), size, opts) })
 	}
-	return over(ctx, n, func() (*driver.Info, error) { return n.Driver.Put(ctx, key, body, size, opts) })
+	return over(ctx, n, "Put", key, func() (*driver.Info, error) { return n.Driver.Put(ctx, key, body, size, opts) })
 }
 
 func (n *network) Get(ctx context.Context, key string, opts *driver.GetOptions) (io.ReadCloser, *driver.Info, error) {
@@ -100,7 +119,7 @@ func (n *network) Get(ctx context.Context, key string, opts *driver.GetOptions) 
 		body io.ReadCloser
 		info *driver.Info
 	}
-	got, err := over(ctx, n, func() (a answer, err error) {
+	got, err := over(ctx, n, "Get", key, func() (a answer, err error) {
 		a.body, a.info, err = n.Driver.Get(ctx, key, opts)
 		return a, err
 	})
@@ -108,19 +127,19 @@ func (n *network) Get(ctx context.Context, key string, opts *driver.GetOptions) 
 }
 
 func (n *network) Head(ctx context.Context, key string) (*driver.Info, error) {
-	return over(ctx, n, func() (*driver.Info, error) { return n.Driver.Head(ctx, key) })
+	return over(ctx, n, "Head", key, func() (*driver.Info, error) { return n.Driver.Head(ctx, key) })
 }
 
 // Delete is never late. Store calls a delete of unknown outcome done when it then finds nothing, so one that still happens afterwards may take an object
 // that was written meanwhile; histories find that within seconds. No answer can prevent it: a client that is told nothing deletes again, and
 // the first delete is still on its way.
 func (n *network) Delete(ctx context.Context, key string, opts *driver.DeleteOptions) error {
-	_, err := over(ctx, n, func() (struct{}, error) { return struct{}{}, n.Driver.Delete(ctx, key, opts) })
+	_, err := over(ctx, n, "Delete", key, func() (struct{}, error) { return struct{}{}, n.Driver.Delete(ctx, key, opts) })
 	return err
 }
 
 func (n *network) List(ctx context.Context, opts *driver.ListOptions) (*driver.Page, error) {
-	return over(ctx, n, func() (*driver.Page, error) { return n.Driver.List(ctx, opts) })
+	return over(ctx, n, "List", opts.Prefix, func() (*driver.Page, error) { return n.Driver.List(ctx, opts) })
 }
 
 func (n *network) Uploads() driver.Uploads { return networkUploads{n.Driver.Uploads(), n} }
@@ -131,15 +150,15 @@ type networkUploads struct {
 }
 
 func (u networkUploads) Create(ctx context.Context, key string, note func(string) ([]byte, error)) (string, error) {
-	return over(ctx, u.n, func() (string, error) { return u.Uploads.Create(ctx, key, note) })
+	return over(ctx, u.n, "Uploads.Create", key, func() (string, error) { return u.Uploads.Create(ctx, key, note) })
 }
 
 func (u networkUploads) PutPart(ctx context.Context, up driver.Upload, number int, body io.Reader, size int64) (*driver.Part, error) {
-	return over(ctx, u.n, func() (*driver.Part, error) { return u.Uploads.PutPart(ctx, up, number, body, size) })
+	return over(ctx, u.n, "Uploads.PutPart", up.Key, func() (*driver.Part, error) { return u.Uploads.PutPart(ctx, up, number, body, size) })
 }
 
 func (u networkUploads) Note(ctx context.Context, up driver.Upload, name string, note []byte) error {
-	_, err := over(ctx, u.n, func() (struct{}, error) { return struct{}{}, u.Uploads.Note(ctx, up, name, note) })
+	_, err := over(ctx, u.n, "Uploads.Note", up.Key, func() (struct{}, error) { return struct{}{}, u.Uploads.Note(ctx, up, name, note) })
 	return err
 }
 
@@ -148,7 +167,7 @@ func (u networkUploads) Read(ctx context.Context, up driver.Upload) ([]driver.Pa
 		parts []driver.Part
 		notes []driver.Note
 	}
-	got, err := over(ctx, u.n, func() (a answer, err error) {
+	got, err := over(ctx, u.n, "Uploads.Read", up.Key, func() (a answer, err error) {
 		a.parts, a.notes, err = u.Uploads.Read(ctx, up)
 		return a, err
 	})
@@ -159,7 +178,7 @@ func (u networkUploads) Complete(ctx context.Context, up driver.Upload, parts []
 	if u.n.dice.chance(u.n.late) {
 		return nil, u.n.lose(ctx, "Uploads.Complete", up.Key, func(ctx context.Context) { _, _ = u.Uploads.Complete(ctx, up, parts, opts) })
 	}
-	return over(ctx, u.n, func() (*driver.Info, error) { return u.Uploads.Complete(ctx, up, parts, opts) })
+	return over(ctx, u.n, "Uploads.Complete", up.Key, func() (*driver.Info, error) { return u.Uploads.Complete(ctx, up, parts, opts) })
 }
 
 // weather fails some calls in the ways a backend does: before their effect, in the middle of a body, or after the effect with the answer lost.
@@ -179,8 +198,7 @@ func weather(d *dice, share float64) faulty.Plan {
 		if !d.chance(share) {
 			return nil
 		}
-		switch c.Op {
-		case "Get", "Head", "List", "Uploads.Read", "Uploads.List":
+		if isRead(c.Op) {
 			return &reads[d.intN(len(reads))]
 		}
 		return &writes[d.intN(len(writes))]

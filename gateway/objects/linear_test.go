@@ -46,8 +46,8 @@ func TestLinearizable(t *testing.T) {
 	settings := []*fleetOptions{
 		{faults: 0.03, late: 0.02},
 		{},
-		{faults: 0.15, late: 0.05},
-		{etag: vault.ETagOpaque, faults: 0.03, late: 0.02},
+		{faults: 0.15, late: 0.05, impatient: 0.2},
+		{etag: vault.ETagOpaque, faults: 0.03, late: 0.02, impatient: 0.1},
 	}
 	for i := range n {
 		// The setting follows from the seed, so that one history can be repeated alone.
@@ -96,7 +96,7 @@ func TestHistoriesRepeat(t *testing.T) {
 	for seed := first; seed < first+5; seed++ {
 		var runs [2][]string
 		for i := range runs {
-			h := runHistory(t, newRoot(t, ""), seed, &fleetOptions{faults: 0.1, late: 0.05})
+			h := runHistory(t, newRoot(t, ""), seed, &fleetOptions{faults: 0.1, late: 0.05, impatient: 0.2})
 			for _, op := range h.Ops {
 				op.Result.Detail = "" // may name random ids
 				runs[i] = append(runs[i], op.String())
