@@ -77,7 +77,7 @@ func (r *linearRow) run(t *testing.T) {
 	if total == 0 {
 		total = r.histories
 	}
-	t.Logf("first seed %d", seed)
+	t.Logf("first seed %d; pictures of violations stay with -artifacts", seed)
 	fleet := newLinearFleet(t, r.provider(t), r.gateways)
 	opts := r.options
 	opts.Endpoints, opts.MD5, opts.Attempts = r.gateways, true, 5

@@ -22,7 +22,7 @@ func firstSeed(t *testing.T) uint64 {
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano()) % 1e9
 	}
-	t.Logf("first seed %d; -linear.seed=%d -linear.histories=1 repeats one history", seed, seed)
+	t.Logf("first seed %d; -linear.seed=%d -linear.histories=1 repeats one history, and pictures of violations stay with -artifacts", seed, seed)
 	return seed
 }
 
