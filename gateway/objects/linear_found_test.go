@@ -84,6 +84,38 @@ func etagOfOnePart(part string) string {
 	return md5Hex(sum) + "-1"
 }
 
+// TestCompletedAndNobodyCanLook repeats a completion while the object cannot be read. Only a look could tell that it is this upload's, so that
+// neither "no such upload" nor "send the part again" would be true.
+func TestCompletedAndNobodyCanLook(t *testing.T) {
+	for name, meanwhile := range map[string]bool{"before": false, "meanwhile": true} {
+		t.Run(name, func(t *testing.T) {
+			failing := faulty.New(mem.New(&mem.Options{MaxKey: 2048}), nil)
+			hook := &beforeGet{prefix: heldPrefix}
+			w := newWorld(t, worldOptions{backend: failing, wrap: func(d driver.Driver) driver.Driver {
+				hook.Driver = d
+				return hook
+			}})
+			other := w.again()
+			id := w.begin("key")
+			p := w.part("key", id, 1, []byte("held"))
+			completed := func() {
+				other.complete("key", id, p)
+				failing.SetPlan(faulty.When(func(c faulty.Call) bool { return c.Op == "Get" && c.Key == bucketName+"/key" }, faulty.Fault{Kind: driver.Unavailable}))
+			}
+			if hook.then = completed; !meanwhile {
+				hook.then = nil
+				completed()
+			}
+			_, err := w.tryComplete("key", id, p)
+			wantKind(t, "complete", err, Unavailable)
+			failing.SetPlan(nil)
+			if out, err := w.tryComplete("key", id, p); err != nil || out.ETag != etagOfOnePart(p.ETag) {
+				t.Errorf("%+v, %v", out, err)
+			}
+		})
+	}
+}
+
 // TestHeldPartFailsInTheMiddle breaks the read of a held part off while it is being put into the object. The client's body is not to blame.
 func TestHeldPartFailsInTheMiddle(t *testing.T) {
 	whole := content(1, 3<<20)

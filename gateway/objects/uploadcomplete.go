@@ -45,11 +45,12 @@ func (s *Service) completeUpload(ctx context.Context, in *CompleteInput) (*PutOu
 		}
 	}
 	if len(parts) == 0 || finished(notes) {
-		switch out, err := s.alreadyCompleted(ctx, u, in); {
-		case err != nil:
-			return nil, err
+		out, err := s.alreadyCompleted(ctx, u, in)
+		switch {
 		case out != nil:
 			return out, nil
+		case err != nil && (finished(notes) || errors.Is(err, errOtherParts)):
+			return nil, err
 		case finished(notes):
 			return nil, errNoUpload()
 		}
@@ -64,8 +65,12 @@ func (s *Service) completeUpload(ctx context.Context, in *CompleteInput) (*PutOu
 	}
 	info, err := s.assemble(ctx, u, c, opts)
 	if err != nil {
-		if out := s.completedAllTheSame(ctx, u, in, err); out != nil {
+		out, lookErr := s.completedAllTheSame(ctx, u, in, err)
+		switch {
+		case out != nil:
 			return out, nil
+		case lookErr != nil:
+			return nil, lookErr
 		}
 		return nil, s.completeFailure(ctx, u, in, err)
 	}
@@ -86,18 +91,25 @@ func finished(notes []providers.Note) bool {
 	return false
 }
 
+// errOtherParts marks that the upload was completed with other parts than are listed now.
+var errOtherParts = errors.New("completed with other parts")
+
 // alreadyCompleted answers a repeated Complete: if the object at the key bears the upload's salt it is this upload's, and its ETag is the answer
-// the first call gave. A salt is sealed into one object only, and nobody without the key can make a tail that bears it. An object of other
-// parts than are listed now is an error: the client must not take it for what it asks for. Without an object of this upload both are nil.
+// the first call gave. A salt is sealed into one object only, and nobody without the key can make a tail that bears it. Without an answer and an
+// error it is not this upload's object that is there. An error says that nobody could look or, errOtherParts, that the object is made of other
+// parts than are listed now: the client must not take it for what it asks for.
 func (s *Service) alreadyCompleted(ctx context.Context, u *upload, in *CompleteInput) (*PutOutput, error) {
 	end, info, err := readEnd(ctx, u.place, object.TailSize+object.TableSize(len(in.Parts)), "")
-	if err != nil {
-		return nil, nil //nolint:nilerror // whatever keeps it from being seen, it is not seen
+	if providers.Is(err, providers.NotFound) {
+		return nil, nil
 	}
-	end, tail := end[:max(0, len(end)-object.TailSize)], end[max(0, len(end)-object.TailSize):]
+	if err != nil {
+		return nil, err
+	}
+	ahead, tail := end[:max(0, len(end)-object.TailSize)], end[max(0, len(end)-object.TailSize):]
 	id, err := object.ParseTailHeader(tail)
 	if err != nil || id != u.ObjectIdentity() {
-		return nil, nil //nolint:nilerror // another object
+		return nil, nil //nolint:nilerr // another object, or nobody's.
 	}
 	key, err := u.tailKey()
 	if err != nil {
@@ -105,14 +117,14 @@ func (s *Service) alreadyCompleted(ctx context.Context, u *upload, in *CompleteI
 	}
 	meta, err := object.OpenTail(tail, key)
 	if err != nil || meta.Bucket != u.bucket.Name || meta.Key != u.key {
-		return nil, nil //nolint:nilerror // not what this upload would have made
+		return nil, nil //nolint:nilerr // it only looks like this upload's.
 	}
-	same, err := u.madeOf(end, meta, in.Parts)
+	same, err := u.madeOf(ahead, meta, in.Parts)
 	if err != nil {
 		return nil, err
 	}
 	if !same {
-		return nil, refuse(InvalidPart, "the upload is completed already, with other parts than are listed now; nothing was changed")
+		return nil, &Error{Kind: InvalidPart, Message: "the upload is completed already, with other parts than are listed now; nothing was changed", Err: errOtherParts}
 	}
 	policy, err := u.bucket.Vault.Policy()
 	if err != nil {
@@ -361,32 +373,33 @@ func heldGone(part int, cause error) *Error {
 
 // completedAllTheSame looks for the object where the backend's answer leaves room for its being there: an answer that got lost, or another
 // gateway that was faster. Where what can be seen need not last, only an upload that is gone says so: drivers end an upload after its object
-// is durable, never before.
-func (s *Service) completedAllTheSame(ctx context.Context, u *upload, in *CompleteInput, err error) *PutOutput {
-	if errors.Is(err, errHeldGone) {
-		out, _ := s.alreadyCompleted(ctx, u, in) // held parts go after the note that the object is durable
-		return out
+// is durable, never before. An error says that the upload is gone and nobody could look what it came to.
+func (s *Service) completedAllTheSame(ctx context.Context, u *upload, in *CompleteInput, err error) (*PutOutput, error) {
+	// Held parts go after the note that the object is durable.
+	if errors.Is(err, errHeldGone) || providers.Is(err, providers.NoSuchUpload) {
+		return s.alreadyCompleted(ctx, u, in)
 	}
-	kinds := []providers.Kind{providers.NoSuchUpload}
-	if u.store().Capabilities().SeenIsDurable {
-		kinds = append(kinds, providers.UnknownOutcome, providers.InvalidPart, providers.PreconditionFailed)
+	if !u.store().Capabilities().SeenIsDurable {
+		return nil, nil
 	}
-	for _, k := range kinds {
-		if !providers.Is(err, k) {
-			continue
-		}
-		if out, seen := s.alreadyCompleted(ctx, u, in); seen == nil {
-			return out
+	for _, k := range []providers.Kind{providers.UnknownOutcome, providers.InvalidPart, providers.PreconditionFailed} {
+		if providers.Is(err, k) {
+			out, _ := s.alreadyCompleted(ctx, u, in) // nobody could look: the backend's own answer says enough
+			return out, nil
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // completeFailure says what a failed Complete means.
 func (s *Service) completeFailure(ctx context.Context, u *upload, in *CompleteInput, err error) error {
 	switch {
 	case errors.Is(err, errHeldGone):
-		if _, _, notes, readErr := s.readUpload(ctx, u.place, &in.UploadRef); providers.Is(readErr, providers.NoSuchUpload) || readErr == nil && finished(notes) {
+		_, _, notes, readErr := s.readUpload(ctx, u.place, &in.UploadRef)
+		switch {
+		case readErr != nil:
+			return readErr
+		case finished(notes):
 			return errNoUpload()
 		}
 	case providers.Is(err, providers.InvalidPart):
