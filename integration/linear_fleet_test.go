@@ -96,7 +96,7 @@ func (f *linearFleet) disturb(rnd *rand.Rand, every time.Duration, over <-chan s
 		}
 		g.pause()
 		pauses++
-		wait(rnd, every, over)
+		wait(rnd, 3*every, over)
 		g.resume()
 	}
 	return kills, pauses

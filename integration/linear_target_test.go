@@ -21,7 +21,7 @@ import (
 
 const (
 	linearBucket  = "linear"
-	answerWithin  = 5 * time.Second // what a client waits for an answer before it asks again, perhaps elsewhere
+	answerWithin  = time.Second // what a client waits for an answer before it asks again, perhaps elsewhere; less than some pauses
 	withoutAnswer = "no answer: "
 )
 
