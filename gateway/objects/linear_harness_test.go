@@ -8,7 +8,6 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"sallyport/crypto/vault"
 	"sallyport/gateway/cache"
@@ -44,12 +43,14 @@ type fleet struct {
 	impatient float64
 
 	mu   sync.Mutex
-	busy map[string]chan struct{} // by gateway and upload, see complete
+	busy map[string]bool // by gateway and upload, see complete
 }
 
 // fleetOptions say what the gateways stand on. The zero value is an honest backend without faults.
 type fleetOptions struct {
 	etag      vault.ETagPolicy
+	split     bool    // large bodies go in parts, and no delete is conditional, as on MinIO
+	frail     bool    // what can be seen need not last, as in a folder
 	faults    float64 // share of the backend's calls that fail
 	late      float64 // share of its changes that happen after the gateway gave up
 	impatient float64 // share of the clients' attempts that they give up in the middle
@@ -58,16 +59,20 @@ type fleetOptions struct {
 }
 
 // newRoot returns a backend with a vault and a bucket, to run histories on.
-func newRoot(t testing.TB, etag vault.ETagPolicy) *mem.Driver {
+func newRoot(t testing.TB, opts *fleetOptions) *mem.Driver {
 	t.Helper()
-	root := mem.New(&mem.Options{MaxKey: 2048})
-	newWorld(t, worldOptions{backend: root, etag: etag})
+	like := &mem.Options{MaxKey: 2048, NoSeenIsDurable: opts.frail}
+	if opts.split {
+		like.SplitAbove, like.NoConditionalDelete = 16<<10, true
+	}
+	root := mem.New(like)
+	newWorld(t, worldOptions{backend: root, etag: opts.etag})
 	return root
 }
 
 func newFleet(t testing.TB, root *mem.Driver, seed uint64, opts *fleetOptions) *fleet {
 	t.Helper()
-	f := &fleet{busy: map[string]chan struct{}{}, dice: newDice(seed, 0), impatient: opts.impatient}
+	f := &fleet{busy: map[string]bool{}, dice: newDice(seed, 0), impatient: opts.impatient}
 	for i := range gatewaysAtOnce {
 		d := newDice(seed, uint64(i)+1)
 		backend := driver.Driver(root.Reopen())
@@ -77,7 +82,8 @@ func newFleet(t testing.TB, root *mem.Driver, seed uint64, opts *fleetOptions) *
 		failing := faulty.New(backend, nil)
 		wire := &network{Driver: failing, dice: d}
 		store := providers.Open("memory", wire, &providers.StoreOptions{
-			Retry: providers.RetryOptions{BaseDelay: time.Millisecond, MaxDelay: 4 * time.Millisecond, Jitter: d.upTo},
+			SplitPart: 8 << 10,
+			Retry:     providers.RetryOptions{BaseDelay: oneWay / 2, MaxDelay: 2 * oneWay, Jitter: d.upTo},
 		})
 		v := vaultstest.NewVault(t, vaultstest.Options{Store: store, ETag: opts.etag})
 		var s surface = New(&Options{Vaults: vaults.NewSet(nil, v), Cache: cache.New(&cache.Options{})})
@@ -99,8 +105,8 @@ func runHistory(t *testing.T, root *mem.Driver, seed uint64, opts *fleetOptions)
 	var h *history.History
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, root, seed, opts)
-		plan := history.NewPlan(seed, &history.Options{Endpoints: gatewaysAtOnce, MD5: opts.etag != vault.ETagOpaque})
-		h = (&history.Runner{Target: f, Backoff: 10 * time.Millisecond}).Run(t.Context(), plan)
+		plan := history.NewPlan(seed, &history.Options{Endpoints: gatewaysAtOnce, MD5: opts.etag != vault.ETagOpaque, NoConditionalDelete: opts.split})
+		h = (&history.Runner{Target: f, Backoff: 5 * oneWay}).Run(t.Context(), plan)
 		for _, wire := range f.wires {
 			wire.strays.Wait()
 		}
@@ -202,24 +208,31 @@ func (f *fleet) copy(ctx context.Context, s surface, op *history.Op) history.Res
 // complete completes an upload at a gateway. The Service has its calls for one upload wait for each other at a mutex, at which a bubble's clock would
 // stand still, so they wait here.
 func (f *fleet) complete(ctx context.Context, s surface, op *history.Op) history.Result {
-	defer f.wait(fmt.Sprint(op.Endpoint, " ", op.Upload.ID))()
+	defer f.wait(ctx, fmt.Sprint(op.Endpoint, " ", op.Upload.ID))()
 	return written(s.CompleteUpload(ctx, &CompleteInput{
 		UploadRef: UploadRef{Bucket: bucketName, Key: op.Key, UploadID: op.Upload.ID}, Size: -1, Conditions: conditionsOf(op),
 		Parts: []CompletedPart{{Number: 1, ETag: op.Upload.ETag}},
 	}))
 }
 
-// wait waits for a lock by name and returns what releases it.
-func (f *fleet) wait(name string) (unlock func()) {
-	f.mu.Lock()
-	lock := f.busy[name]
-	if lock == nil {
-		lock = make(chan struct{}, 1)
-		f.busy[name] = lock
+// wait waits for a lock by name and returns what releases it. It asks from time to time: if the release woke the next one, both would run at the
+// same moment of the bubble, and who is first would not follow from the seed.
+func (f *fleet) wait(ctx context.Context, name string) (unlock func()) {
+	for {
+		f.mu.Lock()
+		free := !f.busy[name]
+		f.busy[name] = true
+		f.mu.Unlock()
+		if free {
+			break
+		}
+		f.wires[0].delay(context.WithoutCancel(ctx), oneWay)
 	}
-	f.mu.Unlock()
-	lock <- struct{}{}
-	return func() { <-lock }
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.busy, name)
+	}
 }
 
 // Begin implements history.Target.

@@ -277,7 +277,7 @@ func (u mixedNotesUploads) Read(ctx context.Context, up driver.Upload) ([]driver
 func TestHonestFleetPasses(t *testing.T) {
 	first := firstSeed(t)
 	for i := range uint64(20) {
-		h := runHistory(t, newRoot(t, ""), first+i, &fleetOptions{})
+		h := runHistory(t, newRoot(t, &fleetOptions{}), first+i, &fleetOptions{})
 		if err := h.Check(t.ArtifactDir()); err != nil {
 			t.Fatal(err)
 		}

@@ -50,8 +50,8 @@ type network struct {
 }
 
 const (
-	oneWay  = 2 * time.Millisecond
-	tooLate = 40 * time.Millisecond // the latest that a change of unknown outcome happens
+	oneWay  = 100 * time.Millisecond // at most, and long enough that no two delays end at the same nanosecond
+	tooLate = 20 * oneWay            // the latest that a change of unknown outcome happens
 )
 
 var errLost = errors.New("the answer did not come in time")

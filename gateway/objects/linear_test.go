@@ -48,13 +48,14 @@ func TestLinearizable(t *testing.T) {
 		{},
 		{faults: 0.15, late: 0.05, impatient: 0.2},
 		{etag: vault.ETagOpaque, faults: 0.03, late: 0.02, impatient: 0.1},
+		{split: true, faults: 0.05, late: 0.05, impatient: 0.1},
+		{frail: true, faults: 0.1, late: 0.05, impatient: 0.1},
 	}
 	for i := range n {
 		// The setting follows from the seed, so that one history can be repeated alone.
 		seed := first + uint64(i)
 		opts := settings[seed%uint64(len(settings))]
-		root := newRoot(t, opts.etag)
-		h := runHistory(t, root, seed, opts)
+		h := runHistory(t, newRoot(t, opts), seed, opts)
 		if err := h.Check(t.ArtifactDir()); err != nil {
 			t.Fatalf("%+v: %v", *opts, err)
 		}
@@ -95,8 +96,9 @@ func TestHistoriesRepeat(t *testing.T) {
 	first := firstSeed(t)
 	for seed := first; seed < first+5; seed++ {
 		var runs [2][]string
+		opts := &fleetOptions{faults: 0.1, late: 0.05, impatient: 0.2, split: seed%2 == 0}
 		for i := range runs {
-			h := runHistory(t, newRoot(t, ""), seed, &fleetOptions{faults: 0.1, late: 0.05, impatient: 0.2})
+			h := runHistory(t, newRoot(t, opts), seed, opts)
 			for _, op := range h.Ops {
 				op.Result.Detail = "" // may name random ids
 				runs[i] = append(runs[i], op.String())
@@ -118,7 +120,7 @@ func caught(t *testing.T, opts *fleetOptions, within int) (int, *history.Violati
 	t.Helper()
 	first := firstSeed(t)
 	for i := range within {
-		h := runHistory(t, newRoot(t, opts.etag), first+uint64(i), opts)
+		h := runHistory(t, newRoot(t, opts), first+uint64(i), opts)
 		err := h.Check(t.ArtifactDir())
 		if v, ok := errors.AsType[*history.Violation](err); ok {
 			return i + 1, v
