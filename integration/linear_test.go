@@ -38,7 +38,7 @@ func TestLinearizable(t *testing.T) {
 	needsPrograms(t)
 	for name, row := range map[string]*linearRow{
 		"folder": {gateways: 1, histories: 100, atOnce: 2, provider: linearFolder},
-		"minio":  {gateways: 3, histories: 100, atOnce: 2, provider: linearMinIO, options: history.Options{NoConditionalDelete: true}},
+		"minio":  {gateways: 3, histories: 100, atOnce: 2, provider: linearMinIO, options: history.Options{NoConditionalDelete: true, FragileUploads: true}},
 	} {
 		t.Run(name, func(t *testing.T) { row.run(t) })
 	}

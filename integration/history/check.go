@@ -91,7 +91,7 @@ func (h *History) plain(m *model) *Violation {
 		switch {
 		case r.Outcome == Wrong:
 			return h.violation(op.Key, "this answer must never be: "+op.String())
-		case r.Outcome == Conflict && !h.contended(op):
+		case r.Outcome == Conflict && !h.contended(op) && !m.broken[op]:
 			return h.violation(op.Key, "a conflict, and nothing else was changing there: "+op.String())
 		case r.Outcome == Refused && !op.IfNoneMatch && op.IfMatch == nil && op.SourceIfMatch == nil:
 			return h.violation(op.Key, "refused without a condition: "+op.String())

@@ -280,6 +280,31 @@ func TestUnknownETags(t *testing.T) {
 	}
 }
 
+// TestFragileUploads forgives a backend that loses an upload whose completion was cut off, and nothing else.
+func TestFragileUploads(t *testing.T) {
+	const a, b = "c1.0/20", "c2.0/20"
+	complete := history.Op{Kind: history.Complete, Value: a, Upload: &history.Upload{Number: 1, Key: "k", Value: a}}
+	put, get := history.Op{Kind: history.Put, Value: b}, history.Op{Kind: history.Get}
+	unknown, gone := history.Result{Outcome: history.Unknown}, history.Result{Outcome: history.NoUpload}
+	for name, c := range map[string]struct {
+		ops           []*history.Op
+		fragile, fine bool
+	}{
+		"lost":                  {[]*history.Op{op(1, 1, 2, put, history.Result{ETag: etag(b)}), op(1, 3, 4, complete, unknown), op(1, 5, 6, complete, gone), op(1, 7, 8, get, history.Result{Value: b, ETag: etag(b)})}, true, true},
+		"lost where it may not": {[]*history.Op{op(1, 1, 2, put, history.Result{ETag: etag(b)}), op(1, 3, 4, complete, unknown), op(1, 5, 6, complete, gone), op(1, 7, 8, get, history.Result{Value: b, ETag: etag(b)})}, false, false},
+		"lost for no reason":    {[]*history.Op{op(1, 1, 2, complete, gone)}, true, false},
+		"and the object with it": {[]*history.Op{
+			op(1, 1, 2, put, history.Result{ETag: etag(b)}), op(1, 3, 4, complete, unknown), op(1, 5, 6, complete, gone), op(1, 7, 8, get, history.Result{Outcome: history.NotFound}),
+		}, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := history.New(7, []string{"k"}, &history.Options{MD5: true, FragileUploads: c.fragile}, c.ops).Check(t.TempDir()); (err == nil) != c.fine {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestPlansRepeat(t *testing.T) {
 	plan := func(seed uint64) string { return history.NewPlan(seed, &history.Options{Endpoints: 3}).Requests() }
 	if first, second := plan(5), plan(5); first != second {

@@ -27,11 +27,13 @@ type model struct {
 	possible map[string][]string // by key: the values that it may ever hold
 	etags    map[string]string   // plain ETag of every value
 	uploads  map[string]string   // uploadETag of every value
+	broken   map[*Op]bool        // completions of uploads that the backend may have broken
 }
 
 func (h *History) model() *model {
-	m := &model{md5: h.options.MD5, possible: map[string][]string{}, etags: map[string]string{}, uploads: map[string]string{}}
+	m := &model{md5: h.options.MD5, possible: map[string][]string{}, etags: map[string]string{}, uploads: map[string]string{}, broken: map[*Op]bool{}}
 	for _, op := range h.Ops {
+		m.broken[op] = h.options.FragileUploads && op.Kind == Complete && h.cutOff(op)
 		if op.Value == "" || op.Kind != Put && op.Kind != Complete {
 			continue
 		}
@@ -153,9 +155,20 @@ func (m *model) next(s state, e event) []state {
 		if s.value == "" && (e.IfMatch != nil || e.Source == e.Key) {
 			return []state{s}
 		}
-	case NoUpload, Conflict, Failed, Wrong:
+	case NoUpload:
+		if m.broken[e.Op] {
+			return []state{s}
+		}
+	case Conflict, Failed, Wrong:
 	}
 	return nil
+}
+
+// cutOff reports whether another completion of the same upload had no answer by the time op was answered.
+func (h *History) cutOff(op *Op) bool {
+	return slices.ContainsFunc(h.Ops, func(o *Op) bool {
+		return o != op && o.Kind == Complete && o.Upload == op.Upload && o.Call < op.Return && o.Result.Outcome == Unknown
+	})
 }
 
 // bit is the upload's in state.done.

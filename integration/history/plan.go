@@ -46,6 +46,10 @@ type Options struct {
 	// NoConditionalDelete leaves out what many backends cannot do.
 	NoConditionalDelete bool
 
+	// FragileUploads says that the backend may break an upload when a completion of it is cut off, as MinIO does between two of its
+	// renames: later attempts may then find no upload, or a conflict, although none took effect. The object at the key must not suffer.
+	FragileUploads bool
+
 	// Sizes of contents in bytes; nil = mostly small ones.
 	Sizes []int
 }
