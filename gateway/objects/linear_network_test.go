@@ -58,7 +58,11 @@ var errLost = errors.New("the answer did not come in time")
 
 // delay takes some of the bubble's time, in which other clients act.
 func (n *network) delay(ctx context.Context, most time.Duration) {
-	timer := time.NewTimer(n.dice.upTo(most))
+	sleep(ctx, n.dice.upTo(most))
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -96,8 +100,9 @@ func isRead(op string) bool {
 // lose leaves a change to itself.
 func (n *network) lose(ctx context.Context, op, key string, change func(context.Context)) error {
 	alone := context.WithoutCancel(ctx)
+	later := n.dice.upTo(tooLate) // drawn here: what runs beside the caller must not draw
 	n.strays.Go(func() {
-		n.delay(alone, tooLate)
+		sleep(alone, later)
 		change(alone)
 	})
 	return &driver.Error{Kind: driver.UnknownOutcome, Op: op, Key: key, Err: errLost}
