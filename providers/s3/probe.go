@@ -174,7 +174,7 @@ func (p *prober) get(ctx context.Context, key string, opts driver.GetOptions) (s
 		return "", err
 	}
 	defer body.Close()
-	text, err := io.ReadAll(body)
+	text, err := io.ReadAll(io.LimitReader(body, 1<<20)) // probe objects are short; a longer one is another
 	return string(text), err
 }
 
