@@ -68,6 +68,16 @@ func TestSignedOddities(t *testing.T) {
 			s.signer.sign(r, formHashed, p.body)
 			answered(header, r)
 		}
+		for _, value := range []string{"", "-", "%00", "99999999999999999999", strings.Repeat("9", 5000)} {
+			for _, name := range op.selectors {
+				query := slices.Clone(op.selectors)
+				query[slices.Index(query, name)] += "=" + value
+				address, _, _ := strings.Cut(p.target, "?")
+				r := s.request(p.method, address+"?"+strings.Join(query, "&"), p.headers...)
+				s.signer.sign(r, formHashed, p.body)
+				answered(name+"="+value, r)
+			}
+		}
 		p.target += map[bool]string{true: "&", false: "?"}[strings.Contains(p.target, "?")]
 		for _, query := range []string{
 			"max-keys=2147483648", "max-keys=99999999999999999999", "max-keys=1000000", "max-uploads=-0", "max-parts=1e9", "max-buckets=0", "part-number-marker=-1", "partNumber=99999999999999999999",
