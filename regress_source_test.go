@@ -184,6 +184,10 @@ func lastName(e ast.Expr) string {
 		return lastName(e.X)
 	case *ast.ParenExpr:
 		return lastName(e.X)
+	case *ast.CallExpr: // a conversion such as string(signature)
+		if fun := lastName(e.Fun); len(e.Args) == 1 && fun != "len" && fun != "cap" {
+			return lastName(e.Args[0])
+		}
 	}
 	return ""
 }
