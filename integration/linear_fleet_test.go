@@ -3,7 +3,6 @@ package integration
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -111,18 +110,5 @@ func wait(rnd *rand.Rand, about time.Duration, over <-chan struct{}) bool {
 		return true
 	case <-over:
 		return false
-	}
-}
-
-// provides ends the test where this build has no such provider yet.
-func provides(t *testing.T, kind, provider string) {
-	t.Helper()
-	config := filepath.Join(t.TempDir(), "config.yaml")
-	writeFile(t, config, fmt.Appendf(nil, "providers: {backend: %s}\n", provider))
-	if said := command(t).try(t, "config", "check", "--config", config).both(); strings.Contains(said, "unknown type") {
-		notRun(t, "this build has no provider of type "+kind)
-	}
-	if err := os.Remove(config); err != nil {
-		t.Error(err)
 	}
 }

@@ -56,8 +56,6 @@ func linearFolder(t *testing.T) string {
 func linearMinIO(t *testing.T) string {
 	t.Helper()
 	const settings = "{type: minio, endpoint: %q, bucket: vault, access_key_file: %q, secret_key_file: %q}"
-	secret := secretFile(t, "unused")
-	provides(t, "minio", fmt.Sprintf(settings, "http://127.0.0.1:9", secret, secret))
 	server := minioserver.Start(t, nil)
 	client, err := server.Client()
 	if err != nil {
