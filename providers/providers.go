@@ -83,8 +83,12 @@ func KindOf(err error) Kind { return driver.KindOf(err) }
 // Is reports whether err is a provider error of kind k.
 func Is(err error, k Kind) bool { return driver.Is(err, k) }
 
-// MaxNote is the largest note in bytes.
-const MaxNote = driver.MaxNote
+// The notes that mean the same to all who keep them, and the largest in bytes.
+const (
+	FirstNote = driver.FirstNote
+	DoneNote  = driver.DoneNote
+	MaxNote   = driver.MaxNote
+)
 
 // MaxPage is the largest page of a listing.
 const MaxPage = 1000

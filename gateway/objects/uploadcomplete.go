@@ -84,7 +84,7 @@ func (s *Service) completeUpload(ctx context.Context, in *CompleteInput) (*PutOu
 
 func finished(notes []providers.Note) bool {
 	for _, n := range notes {
-		if n.Name == doneNote {
+		if n.Name == providers.DoneNote {
 			return true
 		}
 	}
@@ -424,7 +424,7 @@ func (s *Service) afterComplete(ctx context.Context, u *upload, c *completion, n
 		if err != nil {
 			return err
 		}
-		return u.store().Uploads().Note(ctx, u.ref(), doneNote, done)
+		return u.store().Uploads().Note(ctx, u.ref(), providers.DoneNote, done)
 	}()
 	var attempts []multipart.Attempt
 	if err == nil {

@@ -18,11 +18,7 @@ import (
 	"sallyport/providers"
 )
 
-const (
-	firstNote  = "0"
-	doneNote   = "done"
-	heldPrefix = ".sallyport/held/"
-)
+const heldPrefix = ".sallyport/held/"
 
 // upload is an open upload as its first note describes it. Nothing here changes while the upload lives, so it may be remembered.
 type upload struct {
@@ -103,7 +99,7 @@ func (s *Service) readUpload(ctx context.Context, at *place, ref *UploadRef) (*u
 		return nil, nil, nil, err
 	}
 	for _, n := range notes {
-		if n.Name == firstNote && len(n.Data) > 0 {
+		if n.Name == providers.FirstNote && len(n.Data) > 0 {
 			u, err := openFirstNote(at, ref.UploadID, n.Data)
 			if err != nil {
 				return nil, nil, nil, s.explainNote(at, err)

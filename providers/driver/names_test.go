@@ -21,17 +21,6 @@ func TestValidKey(t *testing.T) {
 	}
 }
 
-func TestValidNoteName(t *testing.T) {
-	for name, want := range map[string]bool{
-		"0": true, "done": true, "10000-0123456789abcdef": true, "": false, ".": false, "a/b": false, "A": false, "a\\b": false,
-		strings.Repeat("x", 64): true, strings.Repeat("x", 65): false, "é": false,
-	} {
-		if got := driver.ValidNoteName(name); got != want {
-			t.Errorf("ValidNoteName(%q) = %v", name, got)
-		}
-	}
-}
-
 func TestErrors(t *testing.T) {
 	cause := errors.New("cause")
 	inner := &driver.Error{Kind: driver.Throttled, Op: "Get", Err: cause}

@@ -31,7 +31,7 @@ func kindOf(err error) driver.Kind {
 		return driver.NoSpace
 	case isReadOnly(err):
 		return driver.ReadOnly
-	case errors.Is(err, errNote):
+	case errors.Is(err, driver.ErrDamagedNote):
 		return driver.Corrupt
 	case isTooLarge(err):
 		return driver.TooLarge

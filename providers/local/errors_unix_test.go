@@ -18,7 +18,7 @@ func TestKinds(t *testing.T) {
 		syscall.ENOSPC: driver.NoSpace, syscall.EDQUOT: driver.NoSpace, syscall.EROFS: driver.ReadOnly, syscall.EFBIG: driver.TooLarge,
 		syscall.EIO: driver.Unavailable, syscall.EMFILE: driver.Unavailable, syscall.ENFILE: driver.Unavailable, syscall.ESTALE: driver.Unavailable,
 		syscall.EACCES: driver.Denied, syscall.EPERM: driver.Denied, syscall.ENAMETOOLONG: driver.InvalidKey, syscall.ENOTDIR: driver.InvalidKey,
-		syscall.EISDIR: driver.InvalidKey, syscall.ELOOP: driver.InvalidKey, ErrNotPlain: driver.InvalidKey, errNote: driver.Corrupt,
+		syscall.EISDIR: driver.InvalidKey, syscall.ELOOP: driver.InvalidKey, ErrNotPlain: driver.InvalidKey, driver.ErrDamagedNote: driver.Corrupt,
 		context.Canceled: driver.Canceled, context.DeadlineExceeded: driver.Canceled, fs.ErrClosed: driver.Unavailable,
 		errors.New("something else"): driver.Internal,
 	} {

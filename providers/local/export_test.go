@@ -1,7 +1,5 @@
 package local
 
-import "sallyport/providers/driver"
-
 // IsVerbatimPath reports whether a verbatim root on a POSIX file system takes key.
 func IsVerbatimPath(key string) bool {
 	n := names{verbatim: true}
@@ -18,8 +16,6 @@ func LiveTemps(f *Folder) int {
 	defer f.temps.mu.Unlock()
 	return len(f.temps.live)
 }
-
-func driverUpload(id, key string) driver.Upload { return driver.Upload{ID: id, Key: key} }
 
 // Pins returns how many directories are in use, beside those kept for good.
 func Pins(f *Folder) int {

@@ -5,7 +5,6 @@ import (
 	"hash/maphash"
 	"math/rand/v2"
 	"path"
-	"slices"
 	"strings"
 	"testing"
 
@@ -239,19 +238,6 @@ func TestVerbatim(t *testing.T) {
 			}
 		}
 	}
-}
-
-func FuzzNote(f *testing.F) {
-	f.Add([]byte{})
-	f.Add(encodeNote(driverUpload("id", "key"), []byte("note")))
-	f.Add([]byte{0, 1, 'x', 0, 0})
-	f.Add([]byte{255, 255, 'x'})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		up, note, err := decodeNote(b)
-		if err == nil && !slices.Equal(encodeNote(up, note), b) {
-			t.Fatalf("%q decodes to %+v, %q and back to %q", b, up, note, encodeNote(up, note))
-		}
-	})
 }
 
 func TestPartNames(t *testing.T) {

@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,7 @@ import (
 	"sallyport/providers/driver"
 )
 
-// noteRecord is a note's file: lp(upload id) ‖ lp(key) ‖ note, lp being a big-endian 16-bit length before the bytes.
+// noteRecord is a note's file.
 type noteRecord struct {
 	upload driver.Upload
 	data   []byte
@@ -25,58 +24,18 @@ func (r *noteRecord) note(name string) driver.Note {
 	return driver.Note{Name: name, Data: r.data, ModTime: r.stat.ModTime}
 }
 
-const maxNoteRecord = 2 + maxUploadID + 2 + maxKey + driver.MaxNote
-
-var errNote = errors.New("damaged note")
-
-func encodeNote(up driver.Upload, note []byte) []byte {
-	b := make([]byte, 0, 4+len(up.ID)+len(up.Key)+len(note))
-	b = binary.BigEndian.AppendUint16(b, uint16(len(up.ID)))
-	b = append(b, up.ID...)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(up.Key)))
-	b = append(b, up.Key...)
-	return append(b, note...)
-}
-
-// decodeNote undoes encodeNote. The note is a slice of b.
-func decodeNote(b []byte) (up driver.Upload, note []byte, err error) {
-	id, b, ok := cutPrefixed(b)
-	if !ok || len(id) == 0 || len(id) > maxUploadID {
-		return up, nil, fmt.Errorf("%w: upload id", errNote)
-	}
-	key, b, ok := cutPrefixed(b)
-	if !ok || !driver.ValidKey(string(key), maxKey) {
-		return up, nil, fmt.Errorf("%w: key", errNote)
-	}
-	if len(b) > driver.MaxNote {
-		return up, nil, fmt.Errorf("%w: length", errNote)
-	}
-	return driver.Upload{ID: string(id), Key: string(key)}, b, nil
-}
-
-func cutPrefixed(b []byte) (field, rest []byte, ok bool) {
-	if len(b) < 2 {
-		return nil, nil, false
-	}
-	n := int(binary.BigEndian.Uint16(b))
-	if len(b)-2 < n {
-		return nil, nil, false
-	}
-	return b[2 : 2+n], b[2+n:], true
-}
-
 // readNote reads one note. A damaged one is Corrupt.
 func (f *Folder) readNote(dir, name string) (*noteRecord, error) {
 	file, err := f.files.Open(dir + "/" + name)
 	if err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(io.LimitReader(file, maxNoteRecord+1))
+	b, err := io.ReadAll(io.LimitReader(file, driver.MaxStoredNote(maxKey)+1))
 	s, statErr := file.Stat()
 	if err := errors.Join(err, statErr, file.Close()); err != nil {
 		return nil, fmt.Errorf("read note: %w", err)
 	}
-	up, data, err := decodeNote(b)
+	up, data, err := driver.DecodeNote(b, maxKey)
 	if err != nil {
 		return nil, fmt.Errorf("read note %s/%s: %w", dir, name, err)
 	}
@@ -94,11 +53,11 @@ func (f *Folder) eachUpload(ctx context.Context, visit func(dir string, first *n
 			return err
 		}
 		dir := uploadsDir + "/" + e.Name
-		first, err := f.readNote(dir, firstNote)
+		first, err := f.readNote(dir, driver.FirstNote)
 		if isAbsent(err) {
 			continue
 		}
-		if errors.Is(err, errNote) || err == nil && uploadDir(first.upload.ID) != dir {
+		if errors.Is(err, driver.ErrDamagedNote) || err == nil && uploadDir(first.upload.ID) != dir {
 			f.log.Warn("local folder: upload with a damaged note", "path", dir, "error", err)
 			continue
 		}
@@ -118,7 +77,7 @@ func isUploadDir(name string) bool {
 
 // doneAt returns when the upload in dir was marked as done; zero = it was not.
 func (f *Folder) doneAt(dir string) (time.Time, error) {
-	s, err := f.files.Stat(dir + "/" + doneNote)
+	s, err := f.files.Stat(dir + "/" + driver.DoneNote)
 	if err != nil {
 		return time.Time{}, ignoreAbsent(err)
 	}
@@ -158,7 +117,7 @@ func (u uploads) List(ctx context.Context, opts *driver.ListUploadsOptions) (*dr
 	page := &driver.UploadPage{}
 	for _, up := range found {
 		// Read again, rather than hold the notes of all.
-		first, err := u.readNote(uploadDir(up.ID), firstNote)
+		first, err := u.readNote(uploadDir(up.ID), driver.FirstNote)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -169,7 +128,7 @@ func (u uploads) List(ctx context.Context, opts *driver.ListUploadsOptions) (*dr
 			page.More = true
 			break
 		}
-		page.Uploads = append(page.Uploads, driver.OpenUpload{Upload: up, Note: first.note(firstNote)})
+		page.Uploads = append(page.Uploads, driver.OpenUpload{Upload: up, Note: first.note(driver.FirstNote)})
 	}
 	return page, nil
 }

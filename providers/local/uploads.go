@@ -2,8 +2,6 @@ package local
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -22,10 +20,7 @@ import (
 // as the upload can be completed.
 const (
 	partsName    = ".parts"
-	firstNote    = "0"
-	doneNote     = "done"
 	maxParts     = 10000
-	maxUploadID  = 1 << 10
 	uploadIDSize = 16
 )
 
@@ -39,8 +34,7 @@ func (f *Folder) Uploads() driver.Uploads { return uploads{f} }
 
 // uploadDir returns the directory of an upload.
 func uploadDir(id string) string {
-	sum := sha256.Sum256([]byte(id))
-	return uploadsDir + "/" + hex.EncodeToString(sum[:])
+	return uploadsDir + "/" + driver.NoteFolder(id)
 }
 
 func partName(n int) string { return fmt.Sprintf("%05d", n) }
@@ -95,7 +89,7 @@ func (u uploads) makeUpload(up driver.Upload, note []byte) (err error) {
 			return fmt.Errorf("make upload: %w", err)
 		}
 	}
-	if err := u.writeFile(making+"/"+firstNote, encodeNote(up, note)); err != nil {
+	if err := u.writeFile(making+"/"+driver.FirstNote, driver.EncodeNote(up, note)); err != nil {
 		return fmt.Errorf("write note: %w", err)
 	}
 	if err := u.syncs.do(making); err != nil {
@@ -124,10 +118,10 @@ func (u uploads) discard(p string) {
 
 // known fails with NoSuchUpload unless up has a first note that names it.
 func (u uploads) known(op string, up driver.Upload) error {
-	if up.ID == "" || len(up.ID) > maxUploadID {
+	if up.ID == "" || len(up.ID) > driver.MaxUploadID {
 		return failUpload(op, up)
 	}
-	record, err := u.readNote(uploadDir(up.ID), firstNote)
+	record, err := u.readNote(uploadDir(up.ID), driver.FirstNote)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && record.upload != up {
 		return failUpload(op, up)
 	}
@@ -316,7 +310,7 @@ func (u uploads) Note(ctx context.Context, up driver.Upload, name string, note [
 	if err := u.known(op, up); err != nil {
 		return err
 	}
-	record := encodeNote(up, note)
+	record := driver.EncodeNote(up, note)
 	t, err := u.writeTemp(int64(len(record)), time.Time{}, func(file File) error {
 		_, err := file.Write(record)
 		return err

@@ -50,7 +50,7 @@ func (u uploads) Create(ctx context.Context, key string, note func(string) ([]by
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	up.begun = r.now()
-	up.notes["0"] = &object{data: bytes.Clone(first), modTime: up.begun}
+	up.notes[driver.FirstNote] = &object{data: bytes.Clone(first), modTime: up.begun}
 	r.uploads[up.ID] = up
 	return up.ID, nil
 }
@@ -138,7 +138,7 @@ func (u uploads) Note(ctx context.Context, up driver.Upload, name string, note [
 		return err
 	}
 	got.notes[name] = &object{data: bytes.Clone(note), modTime: r.now()}
-	if name == "done" && got.done.IsZero() {
+	if name == driver.DoneNote && got.done.IsZero() {
 		got.done = r.now()
 	}
 	return nil
@@ -244,11 +244,11 @@ func (u uploads) List(ctx context.Context, opts *driver.ListUploadsOptions) (*dr
 	defer u.d.root.mu.RUnlock()
 	var open []driver.OpenUpload
 	for _, up := range u.d.root.uploads {
-		if up.splitPut || up.notes["done"] != nil || !strings.HasPrefix(up.Key, opts.Prefix) || !isAfter(up.Upload, opts) {
+		if up.splitPut || up.notes[driver.DoneNote] != nil || !strings.HasPrefix(up.Key, opts.Prefix) || !isAfter(up.Upload, opts) {
 			continue
 		}
-		first := up.notes["0"]
-		open = append(open, driver.OpenUpload{Upload: up.Upload, Note: driver.Note{Name: "0", Data: bytes.Clone(first.data), ModTime: first.modTime}})
+		first := up.notes[driver.FirstNote]
+		open = append(open, driver.OpenUpload{Upload: up.Upload, Note: driver.Note{Name: driver.FirstNote, Data: bytes.Clone(first.data), ModTime: first.modTime}})
 	}
 	slices.SortFunc(open, func(a, b driver.OpenUpload) int {
 		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.ID, b.ID))

@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -131,21 +130,6 @@ func TestLocateRefusesOtherRanges(t *testing.T) {
 			t.Errorf("%s passes as %+v", name, info)
 		}
 	}
-}
-
-func FuzzNotes(f *testing.F) {
-	f.Add(encodeNote(driver.Upload{ID: "id", Key: "key"}, []byte("note")))
-	f.Add([]byte{0, 1, 'x', 0, 5, 'a'})
-	f.Add([]byte{255, 255})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		up, note, err := decodeNote(b)
-		if err != nil {
-			return
-		}
-		if !bytes.Equal(encodeNote(up, note), b) {
-			t.Fatalf("%q is not what it decodes to", b)
-		}
-	})
 }
 
 func TestSentBodyEndsWithItsCall(t *testing.T) {

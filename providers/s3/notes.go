@@ -3,10 +3,6 @@ package s3
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -16,57 +12,9 @@ import (
 	"sallyport/providers/driver"
 )
 
-const (
-	firstNote   = "0"
-	doneNote    = "done"
-	maxUploadID = 1024
-	// maxNoteRecord bounds what is read of a note.
-	maxNoteRecord = 2 + maxUploadID + 2 + maxName + driver.MaxNote
-)
-
-var errNote = errors.New("damaged note")
-
 // folderOf returns the folder of an upload's notes, below the prefix.
 func folderOf(id string) string {
-	sum := sha256.Sum256([]byte(id))
-	return uploadsDir + hex.EncodeToString(sum[:]) + "/"
-}
-
-// encodeNote is lp(upload id) ‖ lp(key) ‖ note, lp being a big-endian 16-bit length before the bytes.
-func encodeNote(up driver.Upload, note []byte) []byte {
-	b := make([]byte, 0, 4+len(up.ID)+len(up.Key)+len(note))
-	b = binary.BigEndian.AppendUint16(b, uint16(len(up.ID)))
-	b = append(b, up.ID...)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(up.Key)))
-	b = append(b, up.Key...)
-	return append(b, note...)
-}
-
-// decodeNote undoes encodeNote. The note is a slice of b.
-func decodeNote(b []byte) (up driver.Upload, note []byte, err error) {
-	id, b, ok := cutPrefixed(b)
-	if !ok || len(id) == 0 || len(id) > maxUploadID {
-		return up, nil, fmt.Errorf("%w: upload id", errNote)
-	}
-	key, b, ok := cutPrefixed(b)
-	if !ok || !driver.ValidKey(string(key), maxName) {
-		return up, nil, fmt.Errorf("%w: key", errNote)
-	}
-	if len(b) > driver.MaxNote {
-		return up, nil, fmt.Errorf("%w: length", errNote)
-	}
-	return driver.Upload{ID: string(id), Key: string(key)}, b, nil
-}
-
-func cutPrefixed(b []byte) (field, rest []byte, ok bool) {
-	if len(b) < 2 {
-		return nil, nil, false
-	}
-	n := int(binary.BigEndian.Uint16(b))
-	if len(b)-2 < n {
-		return nil, nil, false
-	}
-	return b[2 : 2+n], b[2+n:], true
+	return uploadsDir + driver.NoteFolder(id) + "/"
 }
 
 // noteRecord is a note as it is stored.
@@ -77,7 +25,7 @@ type noteRecord struct {
 
 // putNote stores one note.
 func (b *Bucket) putNote(ctx context.Context, op string, up driver.Upload, name string, note []byte) error {
-	record := encodeNote(up, note)
+	record := driver.EncodeNote(up, note)
 	_, err := b.putObject(ctx, op, up.Key, b.names.prefix+folderOf(up.ID)+name, bytes.NewReader(record), int64(len(record)), &driver.PutOptions{}, nil)
 	return err
 }
@@ -89,13 +37,13 @@ func (b *Bucket) getNote(ctx context.Context, op, path string) (*noteRecord, err
 		return nil, err
 	}
 	defer body.Close()
-	data, err := io.ReadAll(io.LimitReader(body, maxNoteRecord+1))
+	data, err := io.ReadAll(io.LimitReader(body, driver.MaxStoredNote(maxName)+1))
 	if err != nil {
 		return nil, err
 	}
-	up, note, err := decodeNote(data)
+	up, note, err := driver.DecodeNote(data, maxName)
 	if err == nil && !strings.HasPrefix(path, folderOf(up.ID)) {
-		err = fmt.Errorf("%w: it lies in another upload's folder", errNote)
+		err = fmt.Errorf("%w: it lies in another upload's folder", driver.ErrDamagedNote)
 	}
 	if err != nil {
 		return nil, fail(driver.Corrupt, op, "", fmt.Errorf("read note %s: %w", path, err))

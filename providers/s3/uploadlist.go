@@ -77,9 +77,9 @@ func (b *Bucket) findUploads(ctx context.Context, op string) ([]foundUpload, err
 			return "", nil // not ours
 		}
 		if len(found) == 0 || !strings.HasPrefix(found[len(found)-1].note.Key, folder) {
-			found = append(found, foundUpload{note: *o, first: name == firstNote})
+			found = append(found, foundUpload{note: *o, first: name == driver.FirstNote})
 		}
-		if name == doneNote {
+		if name == driver.DoneNote {
 			found[len(found)-1].done = o.LastModified
 			return "", nil
 		}

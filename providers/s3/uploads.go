@@ -36,7 +36,7 @@ func (u uploads) enter(ctx context.Context, op string, up driver.Upload) (string
 		return "", err
 	}
 	name, ok := u.b.names.of(up.Key)
-	if !ok || up.ID == "" || len(up.ID) > maxUploadID {
+	if !ok || up.ID == "" || len(up.ID) > driver.MaxUploadID {
 		return "", fail(driver.NoSuchUpload, op, up.Key, nil)
 	}
 	return name, nil
@@ -70,7 +70,7 @@ func (u uploads) Create(ctx context.Context, key string, note func(uploadID stri
 		defer cancel()
 		_ = u.b.abortUpload(clean, op, up, name) // the service drops it by itself when it is old
 		if driver.Is(err, driver.UnknownOutcome) {
-			_ = u.b.remove(clean, op, key, u.b.names.prefix+folderOf(id)+firstNote, "") // swept otherwise
+			_ = u.b.remove(clean, op, key, u.b.names.prefix+folderOf(id)+driver.FirstNote, "") // swept otherwise
 		}
 		return "", err
 	}
@@ -88,7 +88,7 @@ func (u uploads) storeFirst(ctx context.Context, op string, up driver.Upload, no
 			return fail(driver.TooLarge, op, up.Key, nil)
 		}
 	}
-	return u.b.putNote(ctx, op, up, firstNote, first)
+	return u.b.putNote(ctx, op, up, driver.FirstNote, first)
 }
 
 // createUpload begins an upload at the service.
@@ -99,7 +99,7 @@ func (b *Bucket) createUpload(ctx context.Context, op, key, name string) (string
 	if err != nil {
 		return "", b.classify(ctx, c, err)
 	}
-	if id == "" || len(id) > maxUploadID || !driver.ValidKey(id, maxUploadID) {
+	if id == "" || len(id) > driver.MaxUploadID || !driver.ValidKey(id, driver.MaxUploadID) {
 		return "", fail(driver.Corrupt, op, key, fmt.Errorf("%w: its upload id cannot be used", errContradiction))
 	}
 	return id, nil
@@ -433,7 +433,7 @@ func (u uploads) Abort(ctx context.Context, up driver.Upload) error {
 func (b *Bucket) removeNotes(ctx context.Context, op string, up driver.Upload, paths []string) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(noteLookups)
-	first := folderOf(up.ID) + firstNote
+	first := folderOf(up.ID) + driver.FirstNote
 	for _, path := range paths {
 		if path != first {
 			group.Go(func() error { return b.remove(groupCtx, op, up.Key, b.names.prefix+path, "") })
