@@ -2,7 +2,6 @@ package objects
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -89,85 +88,6 @@ func finished(notes []providers.Note) bool {
 		}
 	}
 	return false
-}
-
-// errOtherParts marks that the upload was completed with other parts than are listed now.
-var errOtherParts = errors.New("completed with other parts")
-
-// alreadyCompleted answers a repeated Complete: if the object at the key bears the upload's salt it is this upload's, and its ETag is the answer
-// the first call gave. A salt is sealed into one object only, and nobody without the key can make a tail that bears it. Without an answer and an
-// error it is not this upload's object that is there. An error says that nobody could look or, errOtherParts, that the object is made of other
-// parts than are listed now: the client must not take it for what it asks for.
-func (s *Service) alreadyCompleted(ctx context.Context, u *upload, in *CompleteInput) (*PutOutput, error) {
-	end, info, err := readEnd(ctx, u.place, object.TailSize+object.TableSize(len(in.Parts)), "")
-	if providers.Is(err, providers.NotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	ahead, tail := end[:max(0, len(end)-object.TailSize)], end[max(0, len(end)-object.TailSize):]
-	id, err := object.ParseTailHeader(tail)
-	if err != nil || id != u.ObjectIdentity() {
-		return nil, nil //nolint:nilerr // another object, or nobody's.
-	}
-	key, err := u.tailKey()
-	if err != nil {
-		return nil, err
-	}
-	meta, err := object.OpenTail(tail, key)
-	if err != nil || meta.Bucket != u.bucket.Name || meta.Key != u.key {
-		return nil, nil //nolint:nilerr // it only looks like this upload's.
-	}
-	same, err := u.madeOf(ahead, meta, in.Parts)
-	if err != nil {
-		return nil, err
-	}
-	if !same {
-		return nil, &Error{Kind: InvalidPart, Message: "the upload is completed already, with other parts than are listed now; nothing was changed", Err: errOtherParts}
-	}
-	policy, err := u.bucket.Vault.Policy()
-	if err != nil {
-		return nil, err
-	}
-	return &PutOutput{ETag: shownETag(policy, id.Mode, meta.ETag, info.ETag), Checksum: shownChecksum(meta), ModTime: wholeSeconds(info.ModTime)}, nil
-}
-
-// madeOf reports whether the completed object was made of the listed parts. ahead ends with the table, if there is one. Of an object of one
-// part only the number is known.
-func (u *upload) madeOf(ahead []byte, meta *object.Metadata, listed []CompletedPart) (bool, error) {
-	switch {
-	case meta.Frames != len(listed):
-		return false, nil
-	case meta.Frames == 1:
-		return meta.PartNumber != nil && *meta.PartNumber == listed[0].Number, nil
-	}
-	key, err := u.tableKey()
-	if err != nil {
-		return false, err
-	}
-	size := int(object.TableSize(meta.Frames))
-	if len(ahead) < size {
-		return false, nil
-	}
-	table, err := object.OpenTable(u.ObjectIdentity(), key, meta, ahead[len(ahead)-size:])
-	if err != nil {
-		return false, err
-	}
-	for i, e := range table {
-		if e.Part != listed[i].Number || entryETag(&e) != listed[i].ETag {
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
-// entryETag is the ETag that the client was given for a part.
-func entryETag(e *object.Entry) string {
-	if e.HasMD5 {
-		return hex.EncodeToString(e.MD5[:])
-	}
-	return object.OpaquePartETag(e.Commitment)
 }
 
 // tableKey and tailKey close the object. In mode C they come from the note, because Complete often comes without the customer's key.
@@ -369,26 +289,6 @@ func (s *Service) assemble(ctx context.Context, u *upload, c *completion, opts *
 
 func heldGone(part int, cause error) *Error {
 	return &Error{Kind: InvalidPart, Message: fmt.Sprintf("part %d is not there any more; send it again", part), Err: errors.Join(errHeldGone, cause)}
-}
-
-// completedAllTheSame looks for the object where the backend's answer leaves room for its being there: an answer that got lost, or another
-// gateway that was faster. Where what can be seen need not last, only an upload that is gone says so: drivers end an upload after its object
-// is durable, never before. An error says that the upload is gone and nobody could look what it came to.
-func (s *Service) completedAllTheSame(ctx context.Context, u *upload, in *CompleteInput, err error) (*PutOutput, error) {
-	// Held parts go after the note that the object is durable.
-	if errors.Is(err, errHeldGone) || providers.Is(err, providers.NoSuchUpload) {
-		return s.alreadyCompleted(ctx, u, in)
-	}
-	if !u.store().Capabilities().SeenIsDurable {
-		return nil, nil
-	}
-	for _, k := range []providers.Kind{providers.UnknownOutcome, providers.InvalidPart, providers.PreconditionFailed} {
-		if providers.Is(err, k) {
-			out, _ := s.alreadyCompleted(ctx, u, in) // nobody could look: the backend's own answer says enough
-			return out, nil
-		}
-	}
-	return nil, nil
 }
 
 // completeFailure says what a failed Complete means.
