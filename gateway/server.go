@@ -69,13 +69,37 @@ type Server struct {
 	s3      *http.Server
 	admin   *http.Server
 	opts    *Options
-	state   atomic.Pointer[error] // why it is not ready; nil = it is
+	phase   atomic.Int32 // a phase
 }
+
+// phase is how far a Server is on its way from New to the end of Run.
+type phase int32
+
+const (
+	starting phase = iota
+	serving
+	draining
+)
 
 var (
 	errStarting = errors.New("starting")
 	errDraining = errors.New("draining: it stops when the requests under way are done")
 )
+
+// ready returns nil, or why no requests should be sent to a server in this phase.
+func (p phase) ready() error {
+	switch p {
+	case starting:
+		return errStarting
+	case serving:
+		return nil
+	case draining:
+		return errDraining
+	}
+	panic("gateway: internal error: a phase that no server enters")
+}
+
+func (s *Server) enter(p phase) { s.phase.Store(int32(p)) }
 
 // New composes a server. Nothing runs until Run.
 func New(opts *Options) *Server {
@@ -86,7 +110,7 @@ func New(opts *Options) *Server {
 		Metrics: opts.Metrics, Log: opts.Log,
 	})
 	s := &Server{objects: service, cache: etags, opts: opts, s3: newHTTPServer(handler, opts.Log)}
-	s.state.Store(&errStarting)
+	s.enter(starting)
 	if opts.Admin != nil {
 		s.admin = newHTTPServer(admin.New(&admin.Options{Ready: s.ready, Notes: s.notes, Metrics: opts.Metrics, Pprof: opts.Pprof}), opts.Log)
 	}
@@ -95,10 +119,7 @@ func New(opts *Options) *Server {
 
 // ready returns nil, or why no requests should be sent here.
 func (s *Server) ready() error {
-	if why := s.state.Load(); why != nil {
-		return *why
-	}
-	return nil
+	return phase(s.phase.Load()).ready()
 }
 
 // notes tells which providers are not well. A degraded one makes nobody send requests elsewhere: it still reads, and the next write tries it again.
@@ -117,7 +138,7 @@ func (s *Server) Run(ctx context.Context) error {
 	background, stopBackground := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	work.Go(func() { s.maintain(background) })
-	s.state.Store(nil) // the sockets listen already
+	s.enter(serving) // the sockets listen already
 	failed := make(chan error, 2)
 	work.Go(func() { failed <- serve(s.s3, s.opts.Socket) })
 	if s.admin != nil {
@@ -128,7 +149,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	s.state.Store(&errDraining)
+	s.enter(draining)
 	stopBackground()
 	err = errors.Join(err, s.drain(context.WithoutCancel(ctx)))
 	work.Wait()
