@@ -31,7 +31,7 @@ type retry struct {
 	caps    driver.Capabilities
 	budget  *budget
 	retried func(op string, kind Kind, wait time.Duration)
-	buffers bufferPools
+	buffers driver.Buffers
 }
 
 // Retry returns d with passing failures repeated: what Store does without its other layers.

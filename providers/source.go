@@ -11,51 +11,23 @@ import (
 )
 
 // bufferUpTo is the longest body that is held in memory to be sent again.
-const bufferUpTo = 1 << 20
+const bufferUpTo = driver.MaxBuffer
 
 var errRevoked = errors.New("body read after the call returned")
 
-// bufferPools holds buffers by size, so that many small bodies do not each take a large one.
-type bufferPools struct{ small, medium, large sync.Pool }
-
-func (b *bufferPools) class(n int64) (*sync.Pool, int) {
-	switch {
-	case n <= 16<<10:
-		return &b.small, 16 << 10
-	case n <= 128<<10:
-		return &b.medium, 128 << 10
-	default:
-		return &b.large, bufferUpTo
-	}
-}
-
-func (b *bufferPools) get(n int64) *[]byte {
-	pool, size := b.class(n)
-	if buf, ok := pool.Get().(*[]byte); ok {
-		return buf
-	}
-	buf := make([]byte, size)
-	return &buf
-}
-
-func (b *bufferPools) put(buf *[]byte) {
-	pool, _ := b.class(int64(cap(*buf)))
-	pool.Put(buf)
-}
-
 // source is a body that can be handed to the driver more than once, if it can be.
 type source struct {
-	pools  *bufferPools
-	buf    *[]byte // set when the body is held in memory…
-	data   []byte  // …as this
-	seeker io.ReadSeeker
-	start  int64
-	stream io.Reader
-	now    *attemptBody
+	buffers *driver.Buffers
+	buf     *[]byte // set when the body is held in memory…
+	data    []byte  // …as this
+	seeker  io.ReadSeeker
+	start   int64
+	stream  io.Reader
+	now     *attemptBody
 }
 
 // newSource reads a short body into memory, remembers where a seekable one begins, and takes any other as it is.
-func newSource(ctx context.Context, pools *bufferPools, op, key string, body io.Reader, size int64) (*source, error) {
+func newSource(ctx context.Context, buffers *driver.Buffers, op, key string, body io.Reader, size int64) (*source, error) {
 	if ctx.Err() != nil {
 		return nil, &Error{Kind: Canceled, Op: op, Key: key, Err: context.Cause(ctx)}
 	}
@@ -67,7 +39,7 @@ func newSource(ctx context.Context, pools *bufferPools, op, key string, body io.
 	if size > bufferUpTo {
 		return &source{stream: body}, nil
 	}
-	buf := pools.get(size)
+	buf := buffers.Get(size)
 	exact := driver.ExactBody(body, size)
 	n, err := io.ReadFull(exact, (*buf)[:size])
 	if err == nil {
@@ -77,14 +49,14 @@ func newSource(ctx context.Context, pools *bufferPools, op, key string, body io.
 		err = nil
 	}
 	if err != nil {
-		pools.put(buf)
+		buffers.Put(buf)
 		kind := BadBody
 		if ctx.Err() != nil {
 			kind = Canceled
 		}
 		return nil, &Error{Kind: kind, Op: op, Key: key, Err: err}
 	}
-	return &source{pools: pools, buf: buf, data: (*buf)[:n]}, nil
+	return &source{buffers: buffers, buf: buf, data: (*buf)[:n]}, nil
 }
 
 // body returns the reader for one attempt. It is good until the next rewind or release.
@@ -146,7 +118,7 @@ func (s *source) release() {
 		s.now.revoke()
 	}
 	if s.buf != nil {
-		s.pools.put(s.buf)
+		s.buffers.Put(s.buf)
 		s.buf, s.data = nil, nil
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // bufferUpTo is the longest body that is held in memory: it is sent with its checksum in a header, and on MinIO conditions need it whole.
-const bufferUpTo = 1 << 20
+const bufferUpTo = driver.MaxBuffer
 
 var errShut = errors.New("body read after the call returned")
 
@@ -90,34 +90,6 @@ func (b *sentBody) failure() (source, refused error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.err, b.refused
-}
-
-// bodyBuffers holds buffers by size, so that many small bodies do not each take a large one.
-type bodyBuffers struct{ small, medium, large sync.Pool }
-
-func (b *bodyBuffers) class(n int64) (*sync.Pool, int) {
-	switch {
-	case n <= 16<<10:
-		return &b.small, 16 << 10
-	case n <= 128<<10:
-		return &b.medium, 128 << 10
-	default:
-		return &b.large, bufferUpTo
-	}
-}
-
-func (b *bodyBuffers) get(n int64) *[]byte {
-	pool, size := b.class(n)
-	if buf, ok := pool.Get().(*[]byte); ok {
-		return buf
-	}
-	buf := make([]byte, size)
-	return &buf
-}
-
-func (b *bodyBuffers) put(buf *[]byte) {
-	pool, _ := b.class(int64(cap(*buf)))
-	pool.Put(buf)
 }
 
 // fill reads the whole of a short body into buf. Its error is a driver's.

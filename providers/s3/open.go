@@ -55,7 +55,7 @@ type Bucket struct {
 	log         *slog.Logger
 	now         func() time.Time
 	readOnly    bool
-	buffers     bodyBuffers
+	buffers     driver.Buffers
 	clashes     clashes
 	firstNotes  noteCache
 	lastSuccess atomic.Int64 // when the service last answered with success, in nanoseconds: the bucket was there

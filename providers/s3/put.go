@@ -69,14 +69,14 @@ func (b *Bucket) prepare(ctx context.Context, op, key string, source io.Reader, 
 	if size > bufferUpTo {
 		return b.stream(exact, size, declare, wait), nil
 	}
-	o := &outgoing{buffer: b.buffers.get(size)}
+	o := &outgoing{buffer: b.buffers.Get(size)}
 	data := (*o.buffer)[:size]
 	err := fill(ctx, op, key, data, exact)
 	if err == nil {
 		err = wait()
 	}
 	if err != nil {
-		b.buffers.put(o.buffer)
+		b.buffers.Put(o.buffer)
 		return nil, err
 	}
 	if b.checksum.IsSet() {
@@ -116,7 +116,7 @@ func (b *Bucket) stream(exact io.Reader, size int64, declare bool, wait func() e
 func (b *Bucket) shut(o *outgoing) {
 	o.body.shut()
 	if o.buffer != nil {
-		b.buffers.put(o.buffer)
+		b.buffers.Put(o.buffer)
 	}
 }
 

@@ -1,0 +1,37 @@
+package driver
+
+import "sync"
+
+// MaxBuffer is the size of the largest buffer in bytes, and so the longest body that is held in memory.
+const MaxBuffer = 1 << 20
+
+// Buffers keeps memory for short bodies between calls, by size, so that many small bodies do not each take a large buffer. What is in a
+// buffer stays in it: for ciphertext only. The zero value is ready; it may be used from many goroutines at once.
+type Buffers struct{ small, medium, large sync.Pool }
+
+func (b *Buffers) class(n int64) (*sync.Pool, int) {
+	switch {
+	case n <= 16<<10:
+		return &b.small, 16 << 10
+	case n <= 128<<10:
+		return &b.medium, 128 << 10
+	default:
+		return &b.large, MaxBuffer
+	}
+}
+
+// Get returns a buffer of n bytes or more, n being MaxBuffer at most. It holds anything.
+func (b *Buffers) Get(n int64) *[]byte {
+	pool, size := b.class(n)
+	if buf, ok := pool.Get().(*[]byte); ok {
+		return buf
+	}
+	buf := make([]byte, size)
+	return &buf
+}
+
+// Put takes a buffer of Get's back. Nobody may touch it after that.
+func (b *Buffers) Put(buf *[]byte) {
+	pool, _ := b.class(int64(cap(*buf)))
+	pool.Put(buf)
+}
