@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // Bounds of the HTTP server. There is no total time limit on a request, because restores are long; package s3api cuts peers that make
@@ -64,6 +66,30 @@ func serve(server *http.Server, socket *Socket) error {
 	}
 	return nil
 }
+
+// underWay is a handler that knows when its last request has been left, which http.Server does not tell of those it cut.
+type underWay struct {
+	http.Handler
+	requests *semaphore.Weighted
+}
+
+const mostUnderWay = 1 << 40 // more than can be
+
+func newUnderWay(h http.Handler) *underWay {
+	return &underWay{Handler: h, requests: semaphore.NewWeighted(mostUnderWay)}
+}
+
+// ServeHTTP implements http.Handler.
+func (u *underWay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !u.requests.TryAcquire(1) {
+		panic(http.ErrAbortHandler) // it came while the last ones were being waited for
+	}
+	defer u.requests.Release(1)
+	u.Handler.ServeHTTP(w, r)
+}
+
+// wait returns when no request is under way, or with an error when ctx ends.
+func (u *underWay) wait(ctx context.Context) error { return u.requests.Acquire(ctx, mostUnderWay) }
 
 // shutdown stops accepting, waits for requests under way until ctx ends, then cuts them: an upload cut this way leaves the old object.
 func shutdown(ctx context.Context, server *http.Server) error {

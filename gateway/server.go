@@ -22,6 +22,7 @@ import (
 	"sallyport/gateway/s3api"
 	"sallyport/gateway/telemetry"
 	"sallyport/gateway/vaults"
+	"sallyport/providers"
 )
 
 // Options are what a Server is made of. Vaults, Credentials, Region, Socket and StateDir are required. New does not close the vaults' stores.
@@ -60,6 +61,7 @@ const (
 	sweepInterval = time.Hour
 	flushInterval = time.Minute
 	flushTimeout  = 10 * time.Second
+	leaveWithin   = time.Second // after the backend's answer
 )
 
 // Server is a gateway that is ready to run.
@@ -67,6 +69,7 @@ type Server struct {
 	objects *objects.Service
 	cache   *cache.Cache
 	s3      *http.Server
+	s3Calls *underWay
 	admin   *http.Server
 	opts    *Options
 	phase   atomic.Int32 // a phase
@@ -109,7 +112,8 @@ func New(opts *Options) *Server {
 		Objects: service, Credentials: opts.Credentials, Region: opts.Region, Domains: opts.Domains, TrustedProxies: opts.TrustedProxies,
 		Metrics: opts.Metrics, Log: opts.Log,
 	})
-	s := &Server{objects: service, cache: etags, opts: opts, s3: newHTTPServer(handler, opts.Log)}
+	s := &Server{objects: service, cache: etags, opts: opts, s3Calls: newUnderWay(handler)}
+	s.s3 = newHTTPServer(s.s3Calls, opts.Log)
 	s.enter(starting)
 	if opts.Admin != nil {
 		s.admin = newHTTPServer(admin.New(&admin.Options{Ready: s.ready, Notes: s.notes, Metrics: opts.Metrics, Pprof: opts.Pprof}), opts.Log)
@@ -167,12 +171,23 @@ func (s *Server) drain(ctx context.Context) error {
 	err := shutdown(drainCtx, s.s3)
 	if errors.Is(err, context.DeadlineExceeded) {
 		s.opts.Log.Warn("requests were still under way and have been cut; no stored object is harmed")
+		s.finishCommits(ctx)
 		err = nil
 	}
 	if s.admin != nil {
 		err = errors.Join(err, s.admin.Close())
 	}
 	return errors.Join(err, s.cache.Flush())
+}
+
+// finishCommits waits for what requests that were cut had the backend commit: the stores must not be closed before, and a backend that is left in the
+// middle of it can lose an upload.
+func (s *Server) finishCommits(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, providers.CommitGrace+leaveWithin)
+	defer cancel()
+	if s.s3Calls.wait(ctx) != nil {
+		s.opts.Log.Warn("requests that were cut did not end; what they asked for last may or may not have happened")
+	}
 }
 
 // maintain sweeps leftovers at start and hourly, and writes the ETag cache now and then.

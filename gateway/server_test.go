@@ -19,7 +19,14 @@ import (
 
 func newServer(t *testing.T) (s *Server, s3, admin *Socket) {
 	t.Helper()
-	credentials, err := auth.NewStatic([]auth.Credential{{AccessKey: "TESTKEY", Secret: secret.NewString("test secret")}})
+	return newServerOver(t, vaultstest.NewVault(t, vaultstest.Options{}), slog.New(slog.DiscardHandler))
+}
+
+func newServerOver(t *testing.T, vault *vaults.Vault, log *slog.Logger) (s *Server, s3, admin *Socket) {
+	t.Helper()
+	credentials, err := auth.NewStatic([]auth.Credential{{AccessKey: "TESTKEY", Secret: secret.NewString("test secret"), Allow: []auth.Grant{
+		{Buckets: []string{"*"}, Actions: []auth.Action{auth.Read, auth.Write, auth.List, auth.Delete, auth.CreateBucket}},
+	}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,8 +37,8 @@ func newServer(t *testing.T) (s *Server, s3, admin *Socket) {
 		t.Fatal(err)
 	}
 	return New(&Options{
-		Vaults: []*vaults.Vault{vaultstest.NewVault(t, vaultstest.Options{})}, Credentials: credentials, Region: "us-east-1", Socket: s3, Admin: admin,
-		StateDir: t.TempDir(), Drain: 5 * time.Second, Metrics: telemetry.NewMetrics("test"), Log: slog.New(slog.DiscardHandler),
+		Vaults: []*vaults.Vault{vault}, Credentials: credentials, Region: "us-east-1", Socket: s3, Admin: admin,
+		StateDir: t.TempDir(), Drain: 5 * time.Second, Metrics: telemetry.NewMetrics("test"), Log: log,
 	}), s3, admin
 }
 

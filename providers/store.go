@@ -13,6 +13,8 @@ import (
 
 // Store is one root at one backend, as the gateway uses it. Its methods are those of driver.Driver with the same meaning; every options
 // pointer may be nil, which is the zero value. Every error is an *Error with Provider set. Safe for concurrent use.
+//
+// A ctx that is cancelled does not cut a change that is being committed: see Commits.
 type Store struct {
 	name  string
 	caps  driver.Capabilities
@@ -42,7 +44,7 @@ func Open(name string, d driver.Driver, opts *StoreOptions) *Store {
 		opts = &StoreOptions{}
 	}
 	seen := observation{provider: name, sink: opts.Sink, logger: opts.Logger}
-	d = Limit(d, opts.Limits)
+	d = Limit(Commits(d), opts.Limits)
 	if opts.SingleGateway {
 		d = SingleGateway(d)
 	}

@@ -18,8 +18,9 @@ import (
 // fail answers with the error, or cuts the connection if an answer has begun.
 func (c *call) fail(err error) {
 	f := describe(err)
-	if c.r.Context().Err() != nil && (isKind(err, objects.Canceled) || errors.Is(err, context.Canceled)) {
-		// The client's doing, so it must not look like ours in log and metrics. It is a code on which clients try again, should one still listen.
+	if c.r.Context().Err() != nil && (isKind(err, objects.Canceled) || errors.Is(err, context.Canceled) && !isKind(err, objects.Unavailable)) {
+		// The client's doing, so it must not look like ours in log and metrics; that nobody knows what became of a change is ours (Unavailable). It is a
+		// code on which clients try again, should one still listen.
 		f = refuse("RequestTimeout", "The client closed the connection before the request was finished.").because(err)
 	}
 	c.event.SetError(f.code, err)

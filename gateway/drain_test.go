@@ -1,0 +1,137 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"sallyport/gateway/vaults/vaultstest"
+	"sallyport/providers"
+	"sallyport/providers/driver"
+	"sallyport/providers/mem"
+)
+
+// holding is a backend that keeps a change to itself until it is let go, or its client has left.
+type holding struct {
+	driver.Driver
+	arrived, letGo chan struct{}
+
+	mu     sync.Mutex
+	closed bool
+	cut    error // the first change that was not seen through
+}
+
+func (h *holding) hold(ctx context.Context) error {
+	h.arrived <- struct{}{}
+	select {
+	case <-h.letGo:
+	case <-ctx.Done():
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		h.cut = errors.New("the client left")
+	case h.closed:
+		h.cut = errors.New("the store was closed")
+	default:
+		return nil
+	}
+	return &driver.Error{Kind: driver.UnknownOutcome, Op: "test", Err: h.cut}
+}
+
+func (h *holding) Delete(ctx context.Context, key string, opts *driver.DeleteOptions) error {
+	if err := h.hold(ctx); err != nil {
+		return err
+	}
+	return h.Driver.Delete(ctx, key, opts)
+}
+
+func (h *holding) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	return h.Driver.Close()
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// TestStopSeesCommitsThrough: clients leave, or a stop cuts them, while the backend has what they asked for. It is seen through before the stop
+// returns, and the log tells what came of it.
+func TestStopSeesCommitsThrough(t *testing.T) {
+	for _, leaves := range []bool{false, true} {
+		backend := &holding{Driver: mem.New(&mem.Options{MaxKey: 2048}), arrived: make(chan struct{}, 1), letGo: make(chan struct{})}
+		store := providers.Open("memory", backend, nil)
+		log := &safeBuffer{}
+		s, socket, _ := newServerOver(t, vaultstest.NewVault(t, vaultstest.Options{Store: store}), slog.New(slog.NewTextHandler(log, nil)))
+		s.opts.Drain = time.Millisecond
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- errors.Join(s.Run(ctx), store.Close()) }()
+		u, err := url.Parse(socket.URL())
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := minio.New(u.Host, &minio.Options{Creds: credentials.NewStaticV4("TESTKEY", "test secret", ""), Region: "us-east-1", MaxRetries: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.MakeBucket(t.Context(), "bucket", minio.MakeBucketOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.PutObject(t.Context(), "bucket", "k", strings.NewReader("text"), 4, minio.PutObjectOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		clientCtx, leave := context.WithCancel(t.Context())
+		left := make(chan error, 1)
+		go func() { left <- client.RemoveObject(clientCtx, "bucket", "k", minio.RemoveObjectOptions{}) }()
+		<-backend.arrived
+		if leaves {
+			leave()
+			if err := <-left; err == nil {
+				t.Error("the client did not leave")
+			}
+		}
+		stop()
+		if !leaves {
+			if err := <-left; err == nil { // the drain is over
+				t.Error("the client was answered before the backend")
+			}
+		}
+		close(backend.letGo)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		leave()
+		if backend.cut != nil {
+			t.Errorf("leaves %v: the delete was cut: %v", leaves, backend.cut)
+		}
+		if text := log.String(); !strings.Contains(text, "operation=DeleteObject") || !strings.Contains(text, "status=204") {
+			t.Errorf("leaves %v: the log does not tell what came of it:\n%s", leaves, text)
+		}
+	}
+}
