@@ -31,7 +31,7 @@ func (c *commits) Put(ctx context.Context, key string, body io.Reader, size int6
 func (c *commits) Delete(ctx context.Context, key string, opts *DeleteOptions) error {
 	kept, release := newCommitContext(ctx)
 	defer release()
-	_ = kept.commit() // if it has ended the driver says so
+	_ = kept.commit()                       // if it has ended the driver says so
 	return c.Driver.Delete(kept, key, opts) //nolint:contextcheck // it is made of ctx.
 }
 
@@ -126,13 +126,12 @@ type committingBody struct {
 // Read implements io.Reader.
 func (b *committingBody) Read(p []byte) (int, error) {
 	n, err := b.source.Read(p)
-	switch {
-	case err == io.EOF:
-		if ended := b.kept.commit(); ended != nil {
-			return 0, ended
-		}
-	case err != nil:
-		_ = b.kept.ended() // a body that failed because of ctx is told by ctx
+	if err != io.EOF {
+		_ = b.kept.ended() // whatever the driver says of the body, it looks first whether ctx has ended
+		return n, err
+	}
+	if ended := b.kept.commit(); ended != nil {
+		return 0, ended
 	}
 	return n, err
 }
