@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sallyport/providers/driver"
@@ -25,6 +26,7 @@ type splitter struct {
 	caps    driver.Capabilities
 	least   int64      // bytes of a part
 	buffers *sync.Pool // of *[]byte
+	lent    *atomic.Int64
 }
 
 func newSplitter(d driver.Driver, part int64) splitter {
@@ -32,7 +34,7 @@ func newSplitter(d driver.Driver, part int64) splitter {
 		part = leastSplitPart
 	}
 	caps := d.Capabilities()
-	return splitter{d: d, caps: caps, least: max(part, caps.MinPart), buffers: &sync.Pool{}}
+	return splitter{d: d, caps: caps, least: max(part, caps.MinPart), buffers: &sync.Pool{}, lent: &atomic.Int64{}}
 }
 
 // partSize returns the length of all parts but the last, the shortest that fits size into so many parts as there may be.
@@ -138,7 +140,7 @@ func (j *splitPut) sendBuffered(ctx context.Context) error {
 	filled, free := make(chan []byte), make(chan []byte, 2)
 	for range 2 {
 		buf := j.getBuffer()
-		defer j.buffers.Put(buf)
+		defer j.putBuffer(buf)
 		free <- *buf
 	}
 	var sendErr error
@@ -199,11 +201,17 @@ func (j *splitPut) fill(ctx context.Context, filled chan<- []byte, free <-chan [
 }
 
 func (j *splitPut) getBuffer() *[]byte {
+	j.lent.Add(1)
 	if buf, ok := j.buffers.Get().(*[]byte); ok && int64(cap(*buf)) >= j.partSize {
 		return buf
 	}
 	buf := make([]byte, j.partSize)
 	return &buf
+}
+
+func (j *splitPut) putBuffer(buf *[]byte) {
+	j.buffers.Put(buf)
+	j.lent.Add(-1)
 }
 
 // recognise returns the object's Info if it is the one of this upload. Nobody else knows the upload's id, so that it has completed if its

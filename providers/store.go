@@ -21,6 +21,7 @@ type Store struct {
 	chain driver.Driver
 	parts storeUploads
 	split splitter
+	retry *retry
 }
 
 // StoreOptions adjust what Open composes. The zero value is right for a backend on the network.
@@ -48,9 +49,9 @@ func Open(name string, d driver.Driver, opts *StoreOptions) *Store {
 	if opts.SingleGateway {
 		d = SingleGateway(d)
 	}
-	d = newRetry(d, opts.Retry, seen.retried)
-	d = &observer{Driver: d, observation: seen}
-	s := &Store{name: name, caps: d.Capabilities(), chain: d}
+	again := newRetry(d, opts.Retry, seen.retried)
+	d = &observer{Driver: again, observation: seen}
+	s := &Store{name: name, caps: d.Capabilities(), chain: d, retry: again}
 	s.parts = storeUploads{s: s, u: d.Uploads()}
 	s.split = newSplitter(d, opts.SplitPart)
 	return s
@@ -61,6 +62,9 @@ func (s *Store) Name() string { return s.name }
 
 // Capabilities returns what this root can do. It does no I/O.
 func (s *Store) Capabilities() Capabilities { return s.caps }
+
+// BuffersLent returns how many buffers calls hold in memory to send them, the driver's own not counted: none while no call is under way.
+func (s *Store) BuffersLent() int64 { return s.retry.buffers.Lent() + s.split.lent.Load() }
 
 // Close releases the driver. Close twice is harmless.
 func (s *Store) Close() error { return s.chain.Close() }

@@ -2,14 +2,18 @@ package objects
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"sallyport/crypto/chunked"
 )
 
 // bufferPool saves a GET of a middling object the making of two large buffers, which took a third of its time.
-type bufferPool struct{ pool sync.Pool }
+type bufferPool struct {
+	pool sync.Pool
+	lent atomic.Int64
+}
 
-// lentBuffers are what one GET has of a pool. They go back once, when nobody reads them any more; what is not given back is garbage collected.
+// lentBuffers are what one GET has of a pool. They go back once, when nobody reads them any more.
 type lentBuffers []*smallBuffer
 
 // smallBuffer holds a small file or its plaintext.
@@ -33,6 +37,7 @@ func (p *bufferPool) lend(to *lentBuffers, size int64) []byte {
 	}
 	b.used = int(size)
 	*to = append(*to, b)
+	p.lent.Add(1)
 	return b.bytes[:size]
 }
 
@@ -41,6 +46,7 @@ func (p *bufferPool) takeBack(lent *lentBuffers) {
 	for _, b := range *lent {
 		clear(b.bytes[:b.used])
 		p.pool.Put(b)
+		p.lent.Add(-1)
 	}
 	*lent = nil
 }

@@ -41,6 +41,9 @@ type Service struct {
 	tails      chan struct{} // one token for each tail that LIST may be reading
 }
 
+// BuffersLent returns how many buffers reads hold: none once every body is closed.
+func (s *Service) BuffersLent() int64 { return s.buffers.lent.Load() }
+
 // New returns a Service over the vaults of opts.
 func New(opts *Options) *Service {
 	s := &Service{

@@ -1,13 +1,19 @@
 package driver
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // MaxBuffer is the size of the largest buffer in bytes, and so the longest body that is held in memory.
 const MaxBuffer = 1 << 20
 
 // Buffers keeps memory for short bodies between calls, by size, so that many small bodies do not each take a large buffer. What is in a
 // buffer stays in it: for ciphertext only. The zero value is ready; it may be used from many goroutines at once.
-type Buffers struct{ small, medium, large sync.Pool }
+type Buffers struct {
+	small, medium, large sync.Pool
+	lent                 atomic.Int64
+}
 
 func (b *Buffers) class(n int64) (*sync.Pool, int) {
 	switch {
@@ -22,6 +28,7 @@ func (b *Buffers) class(n int64) (*sync.Pool, int) {
 
 // Get returns a buffer of n bytes or more, n being MaxBuffer at most. It holds anything.
 func (b *Buffers) Get(n int64) *[]byte {
+	b.lent.Add(1)
 	pool, size := b.class(n)
 	if buf, ok := pool.Get().(*[]byte); ok {
 		return buf
@@ -34,4 +41,8 @@ func (b *Buffers) Get(n int64) *[]byte {
 func (b *Buffers) Put(buf *[]byte) {
 	pool, _ := b.class(int64(cap(*buf)))
 	pool.Put(buf)
+	b.lent.Add(-1)
 }
+
+// Lent returns how many buffers are not given back: none while no call is under way.
+func (b *Buffers) Lent() int64 { return b.lent.Load() }

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -227,6 +228,9 @@ type Options struct {
 	ReadOnly bool
 	// Probe is what an earlier Open found out about the same bucket; nil = probe now.
 	Probe *Probe
+
+	// Dial connects in place of TCP, and without the check of addresses that belongs to it; nil = TCP. For tests that have no network.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	timeouts timeouts // zero = the driver's own; for tests
 }

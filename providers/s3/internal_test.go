@@ -89,7 +89,7 @@ func TestForbiddenAddresses(t *testing.T) {
 }
 
 func TestTransportIsOurs(t *testing.T) {
-	p := newTransport(nil, nil, timeouts{})
+	p := newTransport(nil, nil, timeouts{}, nil)
 	if p.Proxy != nil || p.ForceAttemptHTTP2 || p.Protocols.HTTP2() || !p.Protocols.HTTP1() || p.MaxConnsPerHost == 0 || p.MaxIdleConnsPerHost != p.MaxConnsPerHost || !p.DisableCompression {
 		t.Errorf("%+v", p)
 	}

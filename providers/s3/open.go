@@ -115,7 +115,7 @@ func newBucket(config *Config, opts *Options) (*Bucket, error) {
 	if limits == (timeouts{}) {
 		limits = timeouts{header: headerTimeout, stall: stallTimeout}
 	}
-	b.pool = newTransport(tlsConfig, b.settings.proxy, limits)
+	b.pool = newTransport(tlsConfig, b.settings.proxy, limits, opts.Dial)
 	b.transport = recorder{base: b.pool, lastSuccess: &b.lastSuccess, now: b.now}
 	lookup := minio.BucketLookupDNS
 	if b.settings.pathStyle {
@@ -205,6 +205,9 @@ func (b *Bucket) checkPrefixIsFree(ctx context.Context, op string) error {
 
 // Capabilities implements driver.Driver.
 func (b *Bucket) Capabilities() driver.Capabilities { return b.caps }
+
+// BuffersLent returns how many buffers calls hold in memory to send them: none while no call is under way.
+func (b *Bucket) BuffersLent() int64 { return b.buffers.Lent() }
 
 // Close implements driver.Driver.
 func (b *Bucket) Close() error {

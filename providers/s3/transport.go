@@ -79,12 +79,17 @@ func (c *stallConn) Write(p []byte) (int, error) {
 // timeouts are shortened by tests.
 type timeouts struct{ header, stall time.Duration }
 
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
 // newTransport returns the driver's own connection pool. HTTP/1.1 only: a hostile or broken HTTP/2 peer costs more than it gains here.
-func newTransport(tlsConfig *tls.Config, proxy *url.URL, limits timeouts) *http.Transport {
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Control: checkAddress}
+func newTransport(tlsConfig *tls.Config, proxy *url.URL, limits timeouts, dial dialFunc) *http.Transport {
+	if dial == nil {
+		dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Control: checkAddress}
+		dial = dialer.DialContext
+	}
 	t := &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := dialer.DialContext(ctx, network, address)
+			conn, err := dial(ctx, network, address)
 			if err != nil {
 				return nil, err
 			}

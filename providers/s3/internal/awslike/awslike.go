@@ -62,6 +62,8 @@ type Service struct {
 	// Lacks are abilities that the service pretends not to know: "put-if", "complete-if", "delete-if", "suffix",
 	// "part-checksum", "races" (conditions on names that hold "/race/").
 	Lacks []string
+	// MinPart is the length in bytes of all parts but the last; 0 = 5 MiB.
+	MinPart int
 	// WrongChecksum has answers tell another checksum than that of the bytes.
 	WrongChecksum bool
 
@@ -74,6 +76,17 @@ type Service struct {
 // New returns an empty service.
 func New(bucket string) *Service {
 	return &Service{Region: "us-east-1", Bucket: bucket, objects: map[string]*object{}, uploads: map[string]*upload{}}
+}
+
+// Clone returns a service that holds now what this one holds, without its plan.
+func (s *Service) Clone() *Service {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := &Service{Region: s.Region, Bucket: s.Bucket, Lacks: s.Lacks, MinPart: s.MinPart, objects: maps.Clone(s.objects), uploads: map[string]*upload{}, n: s.n}
+	for id, u := range s.uploads {
+		c.uploads[id] = &upload{key: u.key, parts: maps.Clone(u.parts)}
+	}
+	return c
 }
 
 // Names returns the names of all objects in order.

@@ -1,6 +1,7 @@
 package awslike
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"net/http"
@@ -130,7 +131,7 @@ func (s *Service) complete(r *http.Request, id string, up *upload, body []byte) 
 			return nil, refuse(http.StatusBadRequest, "InvalidPart")
 		case i > 0 && p.PartNumber <= list.Part[i-1].PartNumber:
 			return nil, refuse(http.StatusBadRequest, "InvalidPartOrder")
-		case i < len(list.Part)-1 && len(stored.data) < minPart:
+		case i < len(list.Part)-1 && len(stored.data) < cmp.Or(s.MinPart, minPart):
 			return nil, refuse(http.StatusBadRequest, "EntityTooSmall")
 		}
 		whole = append(whole, stored.data...)
