@@ -50,10 +50,20 @@ func (f *objectKeyFlags) keyringFor(ctx context.Context, stdio *Stdio, path stri
 		return f.keyring(ctx, stdio, path, ask)
 	}
 	ring, err := f.customerKeyring(stdio)
-	if err == nil && ring.Customer == nil && (ask || f.given()) {
-		err = usageError(fmt.Sprintf("%s was %v: give --customer-key-file with that key; no vault opens it", path, jobs.ErrNeedsCustomerKey))
+	if err != nil {
+		return nil, err
 	}
-	return ring, err
+	if ring.Customer == nil && (ask || f.given()) {
+		return nil, usageError(fmt.Sprintf("%s was %v: give --customer-key-file with that key; no vault opens it", path, jobs.ErrNeedsCustomerKey))
+	}
+	if f.VaultFile != "" {
+		file, err := jobs.FindVaultFile(f.VaultFile)
+		if err != nil {
+			return nil, err
+		}
+		ring.Of = object.VaultID(file.ID())
+	}
+	return ring, nil
 }
 
 // isCustomers reports whether the file says that it needs a client's own key. Its end decides, and its beginning where the end is lost.
@@ -232,7 +242,7 @@ func explain(err error) error {
 	case errors.Is(err, jobs.ErrNeedsVault):
 		return fmt.Errorf("%w: give --key-file or --password-file", err)
 	case errors.Is(err, jobs.ErrOtherVault):
-		return fmt.Errorf("%w: give the vault file of that one with --vault-file, and its key", err)
+		return fmt.Errorf("%w: give the vault file of that one with --vault-file, and its key; a file sealed with a client's own key (SSE-C) needs no more than that key and sallyport object decrypt", err)
 	case errors.Is(err, jobs.ErrOlderVaultFile):
 		return fmt.Errorf("%w: give the newest one with --vault-file; it is in .sallyport/vault of the root, and a copy in the gateway's state directory", err)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"sallyport/crypto/object"
 	"sallyport/gateway/jobs"
 )
 
@@ -29,6 +31,11 @@ func (c *recoverCommand) Run(ctx context.Context, stdio *Stdio) error {
 	if err != nil {
 		return err
 	}
+	if ring.Vault == nil {
+		if err := c.know(stdio, ring); err != nil {
+			return err
+		}
+	}
 	progress, finish := showProgress(stdio, time.Now)
 	report, err := jobs.Recover(ctx, &jobs.RecoverOptions{From: c.From, To: c.To, Keyring: ring, Progress: progress})
 	finish()
@@ -37,6 +44,21 @@ func (c *recoverCommand) Run(ctx context.Context, stdio *Stdio) error {
 		return err
 	}
 	return notRestored(len(report.Damaged), len(report.Locked))
+}
+
+// know tells the keyring which vault the root belongs to where nothing is given that opens it, so that a client's own key restores no file
+// that came from elsewhere. A root whose vault file is lost is recovered as far as that key goes.
+func (c *recoverCommand) know(stdio *Stdio, ring *jobs.Keyring) error {
+	file, err := jobs.FindVaultFile(cmp.Or(c.VaultFile, c.From))
+	switch {
+	case err == nil:
+		ring.Of = object.VaultID(file.ID())
+	case c.VaultFile != "":
+		return err
+	default:
+		stdio.notef("warning: files of other vaults that this key opens are restored too, for it is not known which vault this root belongs to: %v\n", err)
+	}
+	return nil
 }
 
 // notRestored says what is to be done about files that were not restored; nil when there are none.

@@ -35,10 +35,17 @@ var (
 type Keyring struct {
 	Vault    *vault.Opened
 	Customer *keys.CustomerKey
+	// Of is the vault whose objects are wanted where its file is known and nothing opens it. Zero, and without Vault, a customer's key opens the
+	// objects of any vault that were sealed with it.
+	Of object.VaultID
 }
 
-// Secret implements object.Keyring.
+// Secret implements object.Keyring. An object of another vault than the one that is known gives ErrOtherVault in either mode: a customer's key
+// opens it all the same, and only the id in the tail says that it came from elsewhere.
 func (k *Keyring) Secret(id object.Identity) (keys.ObjectSecret, error) {
+	if of := k.VaultID(); of != id.VaultID && of != (object.VaultID{}) {
+		return keys.ObjectSecret{}, fmt.Errorf("%w, %s; this one is %s", ErrOtherVault, id.VaultID, of)
+	}
 	if id.Mode == object.ModeCustomer {
 		if k.Customer == nil {
 			return keys.ObjectSecret{}, ErrNeedsCustomerKey
@@ -47,9 +54,6 @@ func (k *Keyring) Secret(id object.Identity) (keys.ObjectSecret, error) {
 	}
 	if k.Vault == nil {
 		return keys.ObjectSecret{}, ErrNeedsVault
-	}
-	if object.VaultID(k.Vault.ID()) != id.VaultID {
-		return keys.ObjectSecret{}, fmt.Errorf("%w, %s; this one is %s", ErrOtherVault, id.VaultID, k.Vault.ID())
 	}
 	vrk, err := k.Vault.VRK(id.Epoch)
 	if errors.Is(err, vault.ErrUnknownEpoch) {
@@ -84,10 +88,10 @@ func OpenFile(src io.ReaderAt, size int64, keyring object.Keyring) (*object.File
 	return nil, ErrOtherCustomerKey
 }
 
-// VaultID returns the vault's id, zero without a vault.
+// VaultID returns the id of the vault that is opened or else of the one that is known, zero without either.
 func (k *Keyring) VaultID() object.VaultID {
 	if k.Vault == nil {
-		return object.VaultID{}
+		return k.Of
 	}
 	return object.VaultID(k.Vault.ID())
 }

@@ -126,3 +126,47 @@ func TestRecoverWithAnOlderVaultFile(t *testing.T) {
 	}
 	f.wantAll(to, r)
 }
+
+// TestRecoverKeepsOtherVaultsFilesOut: a client uses one key with many vaults, and that it opens a file does not make the file this root's.
+func TestRecoverKeepsOtherVaultsFilesOut(t *testing.T) {
+	f, other := fill(t), fill(t)
+	key := customerKey(t)
+	f.keyring.Customer, other.keyring.Customer = &key, &key
+	content, err := os.ReadFile(other.find("photos", "customer"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(f.path, "strayed"), content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := jobs.FindVaultFile(f.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		ring                       *jobs.Keyring
+		restored, locked, strayeds int
+	}{
+		"vault and customer's key":            {f.keyring, len(f.objects) + 1, 1, 1},
+		"vault known, customer's key":         {&jobs.Keyring{Customer: &key, Of: object.VaultID(file.ID())}, 1, len(f.objects) + 1, 1},
+		"customer's key, nothing of a vault":  {&jobs.Keyring{Customer: &key}, 2, len(f.objects), 0},
+		"vault known, no key but the vault's": {&jobs.Keyring{Vault: f.keyring.Vault}, len(f.objects), 2, 1},
+	} {
+		r, err := jobs.Recover(t.Context(), &jobs.RecoverOptions{From: f.path, To: filepath.Join(t.TempDir(), "out"), Keyring: c.ring})
+		if err != nil || r.Restored != c.restored || len(r.Locked) != c.locked || len(r.Damaged)+len(r.Foreign) != 0 {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+		strayeds := 0
+		for _, p := range r.Locked {
+			if errors.Is(p.Err, jobs.ErrOtherVault) {
+				strayeds++
+				if p.Path != "strayed" {
+					t.Errorf("%s: %s is said to be of another vault", name, p.Path)
+				}
+			}
+		}
+		if strayeds != c.strayeds {
+			t.Errorf("%s: %d files of another vault, want %d: %v", name, strayeds, c.strayeds, r.Locked)
+		}
+	}
+}

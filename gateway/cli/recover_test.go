@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sallyport/crypto/object"
+	"sallyport/crypto/vault"
+	"sallyport/gateway/vaults/vaultstest"
+)
+
+// putVaultFile makes the folder the root of a new vault, and returns its vault file's name.
+func putVaultFile(t *testing.T, root string) string {
+	t.Helper()
+	opened, _, err := vault.Create(t.Context(), vaultstest.Hasher(t), vault.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(root, filepath.FromSlash(vault.Directory), opened.File().Name())
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, opened.File().Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestCustomersFileOfAnotherVault: a client's own key opens its files wherever they are, and only on its own word are they taken for this vault's.
+func TestCustomersFileOfAnotherVault(t *testing.T) {
+	c := newConsole(t)
+	path, key := sealedFile(t, object.ModeCustomer, []byte("plain"))
+	root, customer := filepath.Dir(path), filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(customer, key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	to := func() string { return filepath.Join(t.TempDir(), "out") }
+	into := to()
+	code, _, stderr := c.run(t.Context(), "recover", "--from", root, "--to", into, "--customer-key-file", customer)
+	if code != 0 || !strings.Contains(stderr, "warning") || !strings.Contains(stderr, "which vault") {
+		t.Errorf("a root without a vault file: exit %d\n%s", code, stderr)
+	}
+	vaultFile := putVaultFile(t, root)
+	c.want(0, "verified", "object", "decrypt", path, "--to", to(), "--customer-key-file", customer)
+	c.want(1, "another vault", "object", "decrypt", path, "--to", to(), "--customer-key-file", customer, "--vault-file", vaultFile)
+	c.want(1, "another vault", "object", "inspect", path, "--customer-key-file", customer, "--vault-file", vaultFile)
+
+	code, stdout, stderr := c.run(t.Context(), "recover", "--from", root, "--to", to(), "--customer-key-file", customer)
+	if code != exitFailed || !strings.Contains(stdout, "locked   f: ") || !strings.Contains(stdout, "another vault") || !strings.Contains(stdout, "object decrypt") ||
+		strings.Contains(stderr, "warning") {
+		t.Errorf("a root with one: exit %d\n%s%s", code, stdout, stderr)
+	}
+	away := filepath.Join(t.TempDir(), "no such folder")
+	c.want(1, away, "recover", "--from", root, "--to", to(), "--customer-key-file", customer, "--vault-file", away)
+}
