@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,8 +29,7 @@ func (f *objectKeyFlags) keyring(ctx context.Context, stdio *Stdio, path string,
 	if err != nil || !f.given() && (ring.Customer != nil || !ask) {
 		return ring, err
 	}
-	where := cmp.Or(f.VaultFile, path)
-	file, err := jobs.FindVaultFile(where)
+	file, err := f.vaultFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +39,18 @@ func (f *objectKeyFlags) keyring(ctx context.Context, stdio *Stdio, path string,
 	}
 	ring.Vault, err = openVaultFile(ctx, file, unlock)
 	return ring, err
+}
+
+// vaultFile returns the vault file that was named, or else the nearest to path.
+func (f *objectKeyFlags) vaultFile(path string) (*vault.File, error) {
+	if f.VaultFile == "" {
+		return jobs.FindVaultFile(path)
+	}
+	file, err := jobs.NamedVaultFile(f.VaultFile)
+	if err != nil {
+		return nil, fmt.Errorf("--vault-file: %w", err)
+	}
+	return file, nil
 }
 
 // keyringFor is keyring for one file. What stands in clear in it says whose key it needs: no vault opens a file that a client's own key sealed,
@@ -57,7 +67,7 @@ func (f *objectKeyFlags) keyringFor(ctx context.Context, stdio *Stdio, path stri
 		return nil, usageError(fmt.Sprintf("%s was %v: give --customer-key-file with that key; no vault opens it", path, jobs.ErrNeedsCustomerKey))
 	}
 	if f.VaultFile != "" {
-		file, err := jobs.FindVaultFile(f.VaultFile)
+		file, err := f.vaultFile(path)
 		if err != nil {
 			return nil, err
 		}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +48,7 @@ func (c *recoverCommand) Run(ctx context.Context, stdio *Stdio) error {
 // know tells the keyring which vault the root belongs to where nothing is given that opens it, so that a client's own key restores no file
 // that came from elsewhere. A root whose vault file is lost is recovered as far as that key goes.
 func (c *recoverCommand) know(stdio *Stdio, ring *jobs.Keyring) error {
-	file, err := jobs.FindVaultFile(cmp.Or(c.VaultFile, c.From))
+	file, err := c.vaultFile(c.From)
 	switch {
 	case err == nil:
 		ring.Of = object.VaultID(file.ID())

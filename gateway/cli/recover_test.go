@@ -55,3 +55,28 @@ func TestCustomersFileOfAnotherVault(t *testing.T) {
 	away := filepath.Join(t.TempDir(), "no such folder")
 	c.want(1, away, "recover", "--from", root, "--to", to(), "--customer-key-file", customer, "--vault-file", away)
 }
+
+// TestWrongVaultFileIsRefused: no other vault file takes the place of the one that was named.
+func TestWrongVaultFileIsRefused(t *testing.T) {
+	c := newConsole(t)
+	for _, mode := range []object.Mode{object.ModeVault, object.ModeCustomer} {
+		path, key := sealedFile(t, mode, []byte("plain"))
+		putVaultFile(t, filepath.Dir(path))
+		customer, to := filepath.Join(t.TempDir(), "key"), filepath.Join(t.TempDir(), "out")
+		if err := os.WriteFile(customer, key, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, command := range [][]string{
+			{"object", "decrypt", path, "--to", to}, {"object", "salvage", path, "--to", to}, {"object", "inspect", path}, {"recover", "--from", filepath.Dir(path), "--to", to},
+		} {
+			args := append(command, "--vault-file", path, "--customer-key-file", customer, "--key-file", keyFile(t))
+			code, _, stderr := c.run(t.Context(), args...)
+			if code != exitFailed || !strings.Contains(stderr, "--vault-file") || !strings.Contains(stderr, path+": ") || !strings.Contains(stderr, "not a vault file") {
+				t.Errorf("%v: exit %d\n%s", command, code, stderr)
+			}
+			if _, err := os.Stat(to); err == nil {
+				t.Errorf("%v wrote something", command)
+			}
+		}
+	}
+}

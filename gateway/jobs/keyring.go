@@ -133,8 +133,32 @@ func withoutLineEnding(content []byte) []byte {
 	return bytes.TrimSuffix(text, []byte("\r"))
 }
 
-// FindVaultFile returns the newest readable vault file: path itself if it is one, else the highest generation that lies in path, as copies
-// do in the state directory, else that in the .sallyport/vault of path or of the nearest folder above it that has one.
+// NamedVaultFile returns the vault file that path names: path itself, or of a folder the highest generation in it, as copies lie in the state
+// directory, or in its .sallyport/vault. It looks nowhere else, for whoever named a file means that one.
+func NamedVaultFile(path string) (*vault.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read vault file: %w", err)
+	}
+	if !info.IsDir() {
+		return readVaultFile(path)
+	}
+	file, damage := newestIn(path)
+	if file != nil {
+		return file, nil
+	}
+	file, err = newestIn(filepath.Join(path, filepath.FromSlash(vault.Directory)))
+	switch {
+	case file != nil:
+		return file, nil // damage was about files that merely have such names
+	case err != nil || damage != nil:
+		return nil, errors.Join(damage, err)
+	}
+	return nil, fmt.Errorf("no vault file in %s nor in its %s", path, filepath.FromSlash(vault.Directory))
+}
+
+// FindVaultFile returns the newest readable vault file that belongs to what lies at path, a file or a folder: the one in the .sallyport/vault of
+// that folder or of the nearest folder above it that has one.
 func FindVaultFile(path string) (*vault.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -144,17 +168,10 @@ func FindVaultFile(path string) (*vault.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for the vault file: %w", err)
 	}
-	from := dir
 	if !info.IsDir() {
-		from = filepath.Dir(dir)
-		if file, err := readVaultFile(path, info.Size()); err == nil {
-			return file, nil
-		}
-		dir = from
-	} else if file, err := newestIn(dir); err == nil && file != nil {
-		return file, nil // an error here is about files that merely have such names
+		dir = filepath.Dir(dir)
 	}
-	for {
+	for from := dir; ; {
 		file, err := newestIn(filepath.Join(dir, filepath.FromSlash(vault.Directory)))
 		if err != nil || file != nil {
 			return file, err
@@ -183,11 +200,7 @@ func newestIn(dir string) (*vault.File, error) {
 		if !ok {
 			continue
 		}
-		info, err := e.Info()
-		if err != nil {
-			return nil, fmt.Errorf("look for the vault file: %w", err)
-		}
-		file, err := readVaultFile(filepath.Join(dir, e.Name()), info.Size())
+		file, err := readVaultFile(filepath.Join(dir, e.Name()))
 		if err == nil && file.Generation() == generation {
 			return file, nil
 		}
@@ -196,17 +209,19 @@ func newestIn(dir string) (*vault.File, error) {
 	return nil, damage
 }
 
-func readVaultFile(path string, size int64) (*vault.File, error) {
-	if size > vault.MaxFileSize {
-		return nil, fmt.Errorf("read vault file %s: %w", path, vault.ErrDamaged)
+func readVaultFile(path string) (*vault.File, error) {
+	src, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read vault file: %w", err)
 	}
-	raw, err := os.ReadFile(path)
+	defer func() { _ = src.Close() }()
+	raw, err := io.ReadAll(io.LimitReader(src, vault.MaxFileSize+1)) // one byte more than Parse takes
 	if err != nil {
 		return nil, fmt.Errorf("read vault file: %w", err)
 	}
 	file, err := vault.Parse(raw)
 	if err != nil {
-		return nil, fmt.Errorf("read vault file %s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return file, nil
 }

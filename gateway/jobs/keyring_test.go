@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"sallyport/crypto/vault"
 	"sallyport/gateway/jobs"
 )
 
@@ -66,5 +67,44 @@ func TestFindVaultFile(t *testing.T) {
 	}
 	if _, err := jobs.FindVaultFile(t.TempDir()); err == nil || !strings.Contains(err.Error(), "--vault-file") {
 		t.Errorf("nowhere: %v", err)
+	}
+}
+
+// TestNamedVaultFile: whoever names a vault file means that one, and a slip must not open with another one that lies nearby.
+func TestNamedVaultFile(t *testing.T) {
+	f := fill(t)
+	dir := filepath.Join(f.path, ".sallyport", "vault")
+	for _, where := range []string{f.path, dir, filepath.Join(dir, "0000000001.json")} {
+		if file, err := jobs.NamedVaultFile(where); err != nil || file.ID() != f.keyring.Vault.ID() {
+			t.Errorf("%s: %v", where, err)
+		}
+	}
+	whole, err := os.ReadFile(filepath.Join(dir, "0000000001.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string, content []byte) string {
+		path := filepath.Join(f.path, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, where := range []string{
+		f.find("photos", "a"), write("note.txt", []byte("not ours")), write("cut.json", whole[:len(whole)-1]), write("none", nil),
+		write("big", bytes.Repeat(whole, 1+vault.MaxFileSize/len(whole))), filepath.Join(f.path, "absent"), filepath.Join(f.path, "photos,"),
+		filepath.Dir(write("damaged/0000000001.json", whole[1:])),
+	} {
+		if file, err := jobs.NamedVaultFile(where); err == nil || file != nil || !strings.Contains(err.Error(), where) {
+			t.Errorf("%s: %v", where, err)
+		}
+	}
+	// Files that merely have such names do not hide the root's own.
+	write("0000000009.json", whole)
+	if file, err := jobs.NamedVaultFile(f.path); err != nil || file.ID() != f.keyring.Vault.ID() {
+		t.Errorf("a root with a file of such a name: %v", err)
 	}
 }
