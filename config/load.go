@@ -21,13 +21,19 @@ const MaxFileSize = 1 << 20
 // check returns becomes problems; an error joined from several becomes several. A nil map knows every type and checks none.
 type ProviderTypes map[string]func(decode func(into any) error) error
 
-// ProviderRoots say for a type of storage where the root of a provider lies, in words that two providers, of whatever types, share exactly when they
-// share the root; "" when that cannot be told. A type that is not named is not compared.
-type ProviderRoots map[string]func(decode func(into any) error) string
+// Roots say where things lie, in words with slashes between them that two things, of whatever types, share exactly when they share the place, and of
+// which one begins the other, up to a slash, exactly when the first place holds the second; "" when that cannot be told.
+type Roots struct {
+	// Providers gives the root of a provider by its type. A type that is not named is not compared.
+	Providers map[string]func(decode func(into any) error) string
+	// Folder gives the place of a folder of this machine, for state_dir, which is not compared without it.
+	Folder func(path string) string
+}
 
-// Load reads a configuration file. With roots, two providers with one root are a problem. The warnings are for the log; they do not keep the gateway from running. The error is [Problems]
-// when the file could be read.
-func Load(path string, types ProviderTypes, roots ProviderRoots) (config *Config, warnings []string, err error) {
+// Load reads a configuration file. With roots, two providers with one root are a problem, and so are providers and the state directory of which one
+// lies inside another; roots may be nil. The warnings are for the log; they do not keep the gateway from running. The error is [Problems] when the
+// file could be read.
+func Load(path string, types ProviderTypes, roots *Roots) (config *Config, warnings []string, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read configuration: %w", err)
@@ -64,7 +70,7 @@ func (c *Config) holdsSecret() bool {
 // Parse reads a configuration and validates it. The error is [Problems].
 func Parse(data []byte, types ProviderTypes) (*Config, error) { return parse(data, types, nil) }
 
-func parse(data []byte, types ProviderTypes, roots ProviderRoots) (*Config, error) {
+func parse(data []byte, types ProviderTypes, roots *Roots) (*Config, error) {
 	if len(data) > MaxFileSize {
 		return nil, Problems{{Message: fmt.Sprintf("the file is larger than %d bytes; is it a configuration?", MaxFileSize)}}
 	}

@@ -381,37 +381,3 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
-
-// TestTwoProvidersWithOneRoot are named both, on the second one's line, beside every other mistake.
-func TestTwoProvidersWithOneRoot(t *testing.T) {
-	roots := config.ProviderRoots{"local": func(decode func(into any) error) string {
-		var c struct {
-			Path string `yaml:"path"`
-		}
-		if decode(&c) != nil {
-			return ""
-		}
-		return filepath.Clean(c.Path)
-	}}
-	types := config.ProviderTypes{"local": nil, "other": nil}
-	for providers, want := range map[string]string{
-		"{a: {type: local, path: /srv/x}, b: {type: local, path: /srv/y}}":                                 "",
-		"{a: {type: local, path: /srv/x}, b: {type: other, path: /srv/x}}":                                 "",
-		"{a: {type: local, paht: /srv/x}, b: {type: local, paht: /srv/x}}":                                 "",
-		"{a: {type: local, path: /srv/x}, b: {type: local, path: /srv/x/}}":                                "providers.b: has the same root as providers.a, /srv/x;",
-		"{a: {type: local, path: /srv/x}, b: {type: local, path: /srv/y}, c: {type: local, path: /srv/y}}": "providers.c: has the same root as providers.b",
-	} {
-		path := filepath.Join(t.TempDir(), "sallyport.yaml")
-		text := "regoin: x\nproviders: " + providers + "\n"
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		_, _, err := config.Load(path, types, roots)
-		if err == nil || !strings.Contains(err.Error(), "regoin") {
-			t.Fatalf("%s: %v", providers, err)
-		}
-		if want == "" && strings.Contains(err.Error(), "same root") || !strings.Contains(err.Error(), want) || want != "" && !strings.Contains(err.Error(), "line 2: "+want) {
-			t.Errorf("%s: want %q in\n%v", providers, want, err)
-		}
-	}
-}

@@ -139,28 +139,6 @@ func (c *Config) providerProblems(types ProviderTypes) Problems {
 	return r.problems
 }
 
-// sharedRoots finds providers with one root: the second would meet the first one's lock, or its objects.
-func (c *Config) sharedRoots(roots ProviderRoots) Problems {
-	var r report
-	first := map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(c.Providers)) {
-		provider := c.Providers[name]
-		rootOf := roots[provider.Type]
-		if rootOf == nil {
-			continue
-		}
-		root := rootOf(provider.Decode)
-		switch other, taken := first[root]; {
-		case root == "":
-		case taken:
-			r.add("providers."+name, "has the same root as providers.%s, %s; each provider needs one of its own", other, root)
-		default:
-			first[root] = name
-		}
-	}
-	return r.problems
-}
-
 func (c *Config) vaultProblems() Problems {
 	var r report
 	if len(c.Vaults) == 0 {

@@ -71,23 +71,31 @@ func providerTypes() config.ProviderTypes {
 	}
 }
 
-// providerRoots lets the configuration check find two providers on one folder, also by another way to it, or on one place in one bucket.
-func providerRoots() config.ProviderRoots {
-	return config.ProviderRoots{
-		"local": func(decode func(into any) error) string {
-			c, err := local.DecodeConfig(decode)
-			if err != nil || c.Path == "" {
-				return "" // which is reported as it is
-			}
-			path, err := realPath(c.Path)
-			if err != nil {
-				return ""
-			}
-			return path
+// roots lets the configuration check find two providers on one folder or inside one another, also by another way to it, or on one place in one
+// bucket, and the state directory among them.
+func roots() *config.Roots {
+	return &config.Roots{
+		Providers: map[string]func(decode func(into any) error) string{
+			"local": func(decode func(into any) error) string {
+				c, err := local.DecodeConfig(decode)
+				if err != nil || c.Path == "" {
+					return "" // which is reported as it is
+				}
+				return folderRoot(c.Path)
+			},
+			"s3":    bucketRoot(s3.DecodeConfig),
+			"minio": bucketRoot(s3.DecodeMinIOConfig),
 		},
-		"s3":    bucketRoot(s3.DecodeConfig),
-		"minio": bucketRoot(s3.DecodeMinIOConfig),
+		Folder: folderRoot,
 	}
+}
+
+func folderRoot(path string) string {
+	real, err := realPath(path)
+	if err != nil {
+		return ""
+	}
+	return filepath.ToSlash(real)
 }
 
 func bucketRoot(read func(decode func(into any) error) (*s3.Config, error)) func(decode func(into any) error) string {
@@ -98,7 +106,7 @@ func bucketRoot(read func(decode func(into any) error) (*s3.Config, error)) func
 		}
 		// Amazon's buckets have one name in all regions.
 		endpoint := strings.ToLower(strings.TrimRight(cmp.Or(c.Endpoint, "https://s3.amazonaws.com"), "/"))
-		return endpoint + "/" + c.Bucket + "/" + strings.Trim(c.Prefix, "/")
+		return strings.TrimRight(endpoint+"/"+c.Bucket+"/"+strings.Trim(c.Prefix, "/"), "/")
 	}
 }
 
@@ -153,7 +161,7 @@ func configuredVault(cfg *config.Config, v *config.Vault, open *stores, hasher *
 
 // loadConfig reads a configuration file; what is wrong with it is a usage error that names the file.
 func loadConfig(path string, stdio *Stdio) (*config.Config, error) {
-	cfg, warnings, err := config.Load(path, providerTypes(), providerRoots())
+	cfg, warnings, err := config.Load(path, providerTypes(), roots())
 	if err != nil {
 		if problems, ok := errors.AsType[config.Problems](err); ok {
 			return nil, usageError(fmt.Sprintf("%s has %d problem(s):\n%s", path, len(problems), problems))

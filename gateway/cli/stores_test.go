@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -60,6 +61,26 @@ func TestTwoProvidersOnOneFolder(t *testing.T) {
 	k.want(0, "is valid", "config", "check", "--config", k.path("other.yaml"))
 }
 
+// TestRootsInsideOneAnother are found whatever way leads there, also where a folder is still to be made.
+func TestRootsInsideOneAnother(t *testing.T) {
+	k := newClinic(t)
+	if err := errors.Join(os.Symlink(k.path("data"), k.path("link")), os.Symlink(k.path("state"), k.path("remembered"))); err != nil {
+		t.Fatal(err)
+	}
+	for second, says := range map[string]string{
+		"data/b": "lies inside that of providers.nas, " + k.path("data"), "link/not/there": "lies inside that of providers.nas, " + k.path("data"),
+		".": "holds that of providers.nas, " + k.path("data"), "state/x": "state_dir: its root " + k.path("state") + " holds that of providers.usb",
+		"remembered/x": "state_dir: its root " + k.path("state") + " holds that of providers.usb",
+	} {
+		k.write("other.yaml", strings.Replace(k.config, "/data}}", fmt.Sprintf("/data}, usb: {type: local, path: %s/%s}}", k.dir, second), 1))
+		for _, command := range [][]string{{"config", "check"}, {"serve"}, {"vault", "status", "--name", "home"}, {"doctor"}} {
+			k.want(2, says, append(command, "--config", k.path("other.yaml"))...)
+		}
+	}
+	k.write("other.yaml", strings.Replace(k.config, "/state\n", "/link/state\n", 1))
+	k.want(2, "state_dir: its root "+k.path("data/state")+" lies inside that of providers.nas", "config", "check", "--config", k.path("other.yaml"))
+}
+
 // TestTwoProvidersInOnePlaceOfABucket: nothing there keeps two vaults from mixing, no lock as a folder has.
 func TestTwoProvidersInOnePlaceOfABucket(t *testing.T) {
 	k := newClinic(t)
@@ -71,6 +92,8 @@ func TestTwoProvidersInOnePlaceOfABucket(t *testing.T) {
 	minio := "type: minio, endpoint: 'https://nas.example:9000', bucket: backup, prefix: p"
 	check(2, "providers.two: has the same root as providers.one", minio, "type: s3, endpoint: 'https://NAS.example:9000/', bucket: backup, prefix: p/")
 	check(2, "providers.two: has the same root as providers.one", "type: s3, bucket: backup", "type: s3, bucket: backup, region: eu-west-1")
+	check(2, "providers.two: its root https://nas.example:9000/backup/p/q lies inside that of providers.one, https://nas.example:9000/backup/p", minio, minio+"/q")
+	check(2, "providers.two: its root https://s3.amazonaws.com/backup holds that of providers.one", "type: s3, bucket: backup, prefix: p", "type: s3, bucket: backup")
 	check(0, "is valid", minio, minio+"q")
 	check(0, "is valid", minio, "type: s3, bucket: backup, prefix: p")
 }
