@@ -128,7 +128,7 @@ func describeObject(e *objects.Error) *failure {
 func showsMessage(k objects.Kind) bool {
 	switch k {
 	case objects.NoSuchBucket, objects.NoSuchKey, objects.NoSuchUpload, objects.BucketNotEmpty, objects.PreconditionFailed, objects.NotModified, objects.InvalidRange,
-		objects.CustomerKeyWrong, objects.BackendDenied, objects.Canceled, objects.Internal:
+		objects.CustomerKeyWrong, objects.BackendDenied, objects.ReadOnly, objects.Canceled, objects.Internal:
 		return false
 	default:
 		return true
@@ -212,7 +212,8 @@ func storageCode(k objects.Kind) (code, message string) {
 	case objects.NoSpace:
 		return "InsufficientStorage", "The storage behind this bucket is full."
 	case objects.ReadOnly:
-		return "AccessDenied", "The storage behind this bucket is read-only."
+		// Not AccessDenied: the client's rights are not to blame, and it may well try again once the gateway's are put right.
+		return "ServiceUnavailable", "The storage behind this bucket is read-only and denies the gateway this access. Whoever runs the gateway has to look at it."
 	case objects.BackendDenied:
 		return "ServiceUnavailable", "The storage behind this bucket denies the gateway this access. Whoever runs the gateway has to look at its rights there."
 	case objects.Canceled:

@@ -26,6 +26,7 @@ import (
 	"sallyport/gateway/vaults/vaultstest"
 	"sallyport/providers"
 	"sallyport/providers/driver"
+	"sallyport/providers/faulty"
 	"sallyport/providers/mem"
 )
 
@@ -44,6 +45,7 @@ type site struct {
 	server  *httptest.Server
 	handler http.Handler
 	backend *countingDriver
+	faults  *faulty.Driver // below backend, and sound until it is given a plan
 	log     *lockedBuffer
 	signer  signer
 }
@@ -73,7 +75,8 @@ func newSite(t testing.TB, opts siteOptions) *site {
 		opts.region = testRegion
 	}
 	s := &site{t: t, log: &lockedBuffer{}}
-	s.backend = &countingDriver{Driver: mem.New(&mem.Options{MaxKey: 2048})}
+	s.faults = faulty.New(mem.New(&mem.Options{MaxKey: 2048}), nil)
+	s.backend = &countingDriver{Driver: s.faults}
 	set := vaultstest.New(t, vaultstest.Options{Store: providers.Open("memory", s.backend, &providers.StoreOptions{})})
 	known := []auth.Credential{{AccessKey: testAccess, Secret: secret.NewString(testSecret), Allow: opts.grants}}
 	if opts.second {

@@ -223,10 +223,11 @@ func TestEveryErrorHasItsPlace(t *testing.T) {
 			t.Errorf("kind %d: %s", k, f.code)
 		}
 		// What a backend says of the gateway's rights is for its operator; the client learns that it may try again.
-		if k == objects.BackendDenied && (f.code != "ServiceUnavailable" || !strings.Contains(f.message, "denies the gateway")) {
+		own := k == objects.BackendDenied || k == objects.ReadOnly
+		if own && (f.code != "ServiceUnavailable" || !strings.Contains(f.message, "denies the gateway")) {
 			t.Errorf("a backend that denies access: %s: %s", f.code, f.message)
 		}
-		if (k == objects.Internal || k == objects.BackendDenied) && strings.Contains(f.message, "told") {
+		if (k == objects.Internal || own) && strings.Contains(f.message, "told") {
 			t.Errorf("kind %d shows a message", k)
 		}
 		if strings.Contains(f.message, "private-cause") {
