@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -39,8 +40,23 @@ func Bind(address string, tlsConfig *tls.Config) (*Socket, error) {
 	return &Socket{socket, "http"}, nil
 }
 
-// URL returns the address clients use, with the port that was picked.
+// URL returns the address that is listened on, with the port that was picked. No client can use it where that is every address: see LocalURL.
 func (s *Socket) URL() string { return s.scheme + "://" + s.Addr().String() }
+
+// Everywhere reports whether the socket listens on all addresses of this machine.
+func (s *Socket) Everywhere() bool {
+	tcp, ok := s.Addr().(*net.TCPAddr)
+	return ok && tcp.IP.IsUnspecified()
+}
+
+// LocalURL returns an address that clients on this machine can use: as URL, but of a socket that listens on all addresses the loopback one.
+func (s *Socket) LocalURL() string {
+	tcp, ok := s.Addr().(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return s.URL()
+	}
+	return s.scheme + "://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port)) // [::] takes IPv4 too
+}
 
 // newHTTPServer returns a server with our bounds. HTTP/2 stays off: S3 clients speak HTTP/1.1, and one connection per stream is what makes
 // backpressure exact.

@@ -62,12 +62,20 @@ func (c *serveCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 		Admin: sockets.admin, Pprof: cfg.Admin.Pprof, StateDir: cfg.StateDir, Sweepers: opened.sweepers, Health: opened.health, Drain: cfg.Limits.Drain, Metrics: metrics, Log: log,
 	})
 	log.Info("serving S3", telemetry.Address(sockets.s3.URL()))
-	stdio.printf("serving %s\n", sockets.s3.URL())
+	stdio.announce("serving", sockets.s3)
 	if sockets.admin != nil {
 		log.Info("serving health and metrics", telemetry.Address(sockets.admin.URL()))
-		stdio.printf("health and metrics at %s\n", sockets.admin.URL())
+		stdio.announce("health and metrics at", sockets.admin)
 	}
 	return server.Run(ctx)
+}
+
+// announce prints an address that can be pasted, alone behind the words, and then where else it is reached.
+func (s *Stdio) announce(what string, socket *gateway.Socket) {
+	s.printf("%s %s\n", what, socket.LocalURL())
+	if socket.Everywhere() {
+		s.printf("  and on every other address of this machine: it listens on %s\n", socket.Addr())
+	}
 }
 
 // listeners are the open ports of a configuration.

@@ -1,9 +1,14 @@
 package cli
 
 import (
+	"bufio"
+	"context"
 	"fmt"
+	"net"
+	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestServeSaysWhichVaultLacksItsKey: it has no flags for keys, so it names the fields of the configuration.
@@ -29,5 +34,53 @@ func TestServeSaysWhichVaultLacksItsKey(t *testing.T) {
 				t.Errorf("%s: %q is missing in\n%s", name, want, stderr)
 			}
 		}
+	}
+}
+
+// TestServePrintsAddressesToPaste: nobody can connect to [::], so what is printed is an address that answers, and that there are others.
+func TestServePrintsAddressesToPaste(t *testing.T) {
+	k := newClinic(t)
+	for listen, everywhere := range map[string]bool{"127.0.0.1:0": false, "localhost:0": false, "0.0.0.0:0": true, "[::]:0": true, ":0": true} {
+		text := strings.Replace(k.config, `address: "127.0.0.1:0"`, fmt.Sprintf("address: %q", listen), 1)
+		k.write("other.yaml", text+fmt.Sprintf("admin: {address: %q, allow_plain_http: true}\n", listen))
+		reader, writer, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan int, 1)
+		go func() {
+			ended <- Run(ctx, []string{"serve", "--config", k.path("other.yaml")}, &Stdio{In: k.in, Out: writer, Err: k.err})
+			_ = writer.Close()
+		}()
+		lines := bufio.NewScanner(reader)
+		for _, what := range []string{"serving https://", "health and metrics at http://"} {
+			lines.Scan()
+			address, ok := strings.CutPrefix(lines.Text(), what)
+			host, _, err := net.SplitHostPort(address)
+			if !ok || err != nil || !net.ParseIP(host).IsLoopback() {
+				t.Errorf("listening on %s it says %q", listen, lines.Text())
+			}
+			dialer := &net.Dialer{Timeout: 10 * time.Second}
+			if conn, err := dialer.DialContext(t.Context(), "tcp", address); err != nil {
+				t.Errorf("listening on %s: %v", listen, err)
+			} else {
+				_ = conn.Close()
+			}
+			if !everywhere {
+				continue
+			}
+			if lines.Scan(); !strings.Contains(lines.Text(), "every other address of this machine") {
+				t.Errorf("listening on %s it says %q after the address", listen, lines.Text())
+			}
+		}
+		cancel()
+		for lines.Scan() {
+			t.Errorf("listening on %s it says more: %q", listen, lines.Text())
+		}
+		if code := <-ended; code != 0 {
+			t.Errorf("listening on %s: exit %d", listen, code)
+		}
+		_ = reader.Close()
 	}
 }
