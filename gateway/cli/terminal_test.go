@@ -96,7 +96,8 @@ func ended(t *testing.T, done <-chan int) int {
 // TestInterruptedQuestionEndsAtOnce: the echo is back, the folder is free, nothing was made, and the shell sees an interrupted command.
 func TestInterruptedQuestionEndsAtOnce(t *testing.T) {
 	used := filepath.Join(t.TempDir(), "used")
-	_, stop := newConsole(t).quickstart("--dir", used)
+	key := keyFile(t)
+	_, stop := newConsole(t).quickstart("--dir", used, "--key-file", key)
 	stop()
 	fresh := filepath.Join(t.TempDir(), "fresh")
 	for _, c := range []struct {
@@ -107,7 +108,7 @@ func TestInterruptedQuestionEndsAtOnce(t *testing.T) {
 		{"64-digit key or password", used, true, []string{"quickstart", "--dir", used, "--listen", "127.0.0.1:0"}},
 		{"64-digit key or password", used, true, []string{"vault", "passwd", "--dir", used}},
 		{"64-digit key or password", used, true, []string{"recover", "--from", filepath.Join(used, "data"), "--to", t.TempDir()}},
-		{"New password", used, true, []string{"vault", "passwd", "--dir", used, "--key-file", keyFile(t)}},
+		{"New password", used, true, []string{"vault", "passwd", "--dir", used, "--key-file", key}},
 		{"Type the key back", fresh, false, []string{"quickstart", "--dir", fresh, "--listen", "127.0.0.1:0"}},
 		{"Type the key back", fresh, false, []string{"vault", "create", "--dir", fresh}},
 	} {
@@ -138,6 +139,45 @@ func TestInterruptedQuestionEndsAtOnce(t *testing.T) {
 	}
 	if found, _ := filepath.Glob(filepath.Join(fresh, "data", ".sallyport", "vault", "*")); len(found) > 0 {
 		t.Errorf("a vault was made: %v", found)
+	}
+}
+
+// TestPasswdChecksTheOldOneFirst: a new password is asked for only when there is something to change it with.
+func TestPasswdChecksTheOldOneFirst(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "vault")
+	key := keyFile(t)
+	_, stop := newConsole(t).quickstart("--dir", dir, "--key-file", key)
+	stop()
+	for name, c := range map[string]struct {
+		args  []string
+		typed string
+		right bool
+	}{
+		"wrong key":            {[]string{"--key-file", keyFile(t)}, "", false},
+		"wrong password typed": {nil, "not the password\n", false},
+		"right key":            {[]string{"--key-file", key}, "", true},
+	} {
+		s := newSeat(t)
+		ctx, interrupt := context.WithCancel(t.Context())
+		done := s.start(ctx, append([]string{"vault", "passwd", "--dir", dir}, c.args...)...)
+		if c.typed != "" {
+			s.expect("64-digit key or password")
+			if _, err := s.master.WriteString(c.typed); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if c.right {
+			s.expect("New password")
+			interrupt()
+			ended(t, done)
+			continue
+		}
+		code := ended(t, done)
+		s.expect("opens none of the vault's key slots")
+		if code != exitFailed || strings.Contains(s.seen, "New password") {
+			t.Errorf("%s: exit %d\n%s", name, code, s.seen)
+		}
+		interrupt()
 	}
 }
 

@@ -197,6 +197,10 @@ func (c *vaultPasswdCommand) Run(ctx context.Context, stdio *Stdio) (err error) 
 	if err != nil {
 		return err
 	}
+	// Nobody is to think up a new password, and type it twice, to be told then that the old one is wrong.
+	if err := v.Verify(ctx, unlock); err != nil {
+		return err
+	}
 	password, err := c.newPassword(ctx, stdio)
 	if err != nil {
 		return err

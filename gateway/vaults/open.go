@@ -285,6 +285,16 @@ func (u Unlock) open(ctx context.Context, file *vault.File, hasher *vault.Hasher
 	return file.OpenWithPassword(ctx, hasher, u.Password)
 }
 
+// Verify reports whether unlock opens the newest vault file, as Open does, and leaves the vault locked or open as it is.
+func (v *Vault) Verify(ctx context.Context, unlock Unlock) error {
+	opened, err := v.openNewest(ctx, unlock)
+	if err != nil {
+		return fmt.Errorf("open vault %q: %w", v.name, err)
+	}
+	opened.Close()
+	return nil
+}
+
 // SetPassword adds a password, or with replace puts it in the place of the password slot with that label. After a replacement older
 // generations are removed from the root once the new one was read back; the copies in the state directory are removed too, because the
 // old password still opens them.
