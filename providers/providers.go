@@ -91,7 +91,7 @@ const (
 )
 
 // MaxPage is the largest page of a listing.
-const MaxPage = 1000
+const MaxPage = driver.MaxPage
 
 // MaxPartNumber is the largest number of a part.
 const MaxPartNumber = 10000

@@ -8,19 +8,13 @@ import (
 	"sallyport/providers/driver"
 )
 
-// defaultLimit is the most entries a page has.
-const defaultLimit = 1000
-
 // List walks the directories in the order of their keys, from where the page begins to where it ends.
 func (f *Folder) List(ctx context.Context, opts *driver.ListOptions) (*driver.Page, error) {
 	const op = "List"
 	if err := f.begin(ctx, op, opts.Prefix); err != nil {
 		return nil, err
 	}
-	limit := opts.Limit
-	if limit <= 0 || limit > defaultLimit {
-		limit = defaultLimit
-	}
+	limit := opts.PageSize()
 	w := &walk{ctx: ctx, folder: f, opts: opts, limit: limit, page: &driver.Page{}, from: max(opts.Prefix, firstAfter(opts.After))}
 	if group, ok := w.groupOf(opts.After); ok {
 		w.skip = group

@@ -92,7 +92,7 @@ func (u uploads) List(ctx context.Context, opts *driver.ListUploadsOptions) (*dr
 	}
 	var found []driver.Upload
 	err := u.eachUpload(ctx, func(dir string, first *noteRecord) error {
-		if len(first.data) == 0 || !isWanted(first.upload, opts) {
+		if len(first.data) == 0 || !opts.Wants(first.upload) {
 			return nil
 		}
 		done, err := u.doneAt(dir)
@@ -104,16 +104,8 @@ func (u uploads) List(ctx context.Context, opts *driver.ListUploadsOptions) (*dr
 	if err != nil {
 		return nil, fail(op, "", err)
 	}
-	slices.SortFunc(found, func(a, b driver.Upload) int {
-		if a.Key != b.Key {
-			return strings.Compare(a.Key, b.Key)
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
-	limit := opts.Limit
-	if limit <= 0 || limit > defaultLimit {
-		limit = defaultLimit
-	}
+	slices.SortFunc(found, driver.Upload.Compare)
+	limit := opts.PageSize()
 	page := &driver.UploadPage{}
 	for _, up := range found {
 		// Read again, rather than hold the notes of all.
@@ -131,12 +123,6 @@ func (u uploads) List(ctx context.Context, opts *driver.ListUploadsOptions) (*dr
 		page.Uploads = append(page.Uploads, driver.OpenUpload{Upload: up, Note: first.note(driver.FirstNote)})
 	}
 	return page, nil
-}
-
-// isWanted reports whether a listing with opts has the upload on this page or a later one.
-func isWanted(up driver.Upload, opts *driver.ListUploadsOptions) bool {
-	return strings.HasPrefix(up.Key, opts.Prefix) &&
-		(up.Key > opts.After || up.Key == opts.After && opts.UploadAfter != "" && up.ID > opts.UploadAfter)
 }
 
 // Stale reads the first notes of all uploads.

@@ -9,15 +9,6 @@ import (
 	"sallyport/providers/driver"
 )
 
-const maxPage = 1000
-
-func pageLimit(limit int) int {
-	if limit <= 0 || limit > maxPage {
-		return maxPage
-	}
-	return limit
-}
-
 // List implements driver.Driver.
 func (d *Driver) List(ctx context.Context, opts *driver.ListOptions) (*driver.Page, error) {
 	if err := d.enter(ctx, "List", ""); err != nil {
@@ -26,7 +17,7 @@ func (d *Driver) List(ctx context.Context, opts *driver.ListOptions) (*driver.Pa
 	r := d.root
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	page, limit := &driver.Page{}, pageLimit(opts.Limit)
+	page, limit := &driver.Page{}, opts.PageSize()
 	i, _ := slices.BinarySearch(r.keys, max(opts.Prefix, opts.After))
 	for i < len(r.keys) && strings.HasPrefix(r.keys[i], opts.Prefix) {
 		key := r.keys[i]

@@ -244,27 +244,18 @@ func (u uploads) List(ctx context.Context, opts *driver.ListUploadsOptions) (*dr
 	defer u.d.root.mu.RUnlock()
 	var open []driver.OpenUpload
 	for _, up := range u.d.root.uploads {
-		if up.splitPut || up.notes[driver.DoneNote] != nil || !strings.HasPrefix(up.Key, opts.Prefix) || !isAfter(up.Upload, opts) {
+		if up.splitPut || up.notes[driver.DoneNote] != nil || !opts.Wants(up.Upload) {
 			continue
 		}
 		first := up.notes[driver.FirstNote]
 		open = append(open, driver.OpenUpload{Upload: up.Upload, Note: driver.Note{Name: driver.FirstNote, Data: bytes.Clone(first.data), ModTime: first.modTime}})
 	}
-	slices.SortFunc(open, func(a, b driver.OpenUpload) int {
-		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.ID, b.ID))
-	})
-	limit := pageLimit(opts.Limit)
+	slices.SortFunc(open, func(a, b driver.OpenUpload) int { return a.Compare(b.Upload) })
+	limit := opts.PageSize()
 	if len(open) > limit {
 		return &driver.UploadPage{Uploads: open[:limit:limit], More: true}, nil
 	}
 	return &driver.UploadPage{Uploads: open}, nil
-}
-
-func isAfter(up driver.Upload, opts *driver.ListUploadsOptions) bool {
-	if up.Key == opts.After {
-		return opts.UploadAfter != "" && up.ID > opts.UploadAfter
-	}
-	return up.Key > opts.After
 }
 
 func (u uploads) Stale(ctx context.Context, before time.Time) ([]driver.StaleUpload, error) {

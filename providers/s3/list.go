@@ -12,6 +12,7 @@ import (
 	"sallyport/providers/driver"
 )
 
+// maxPage is how much of a list, of objects or of parts, the service tells at once.
 const maxPage = 1000
 
 // listAnswer is a page as the service has it. Names are decoded by listOnce.
@@ -67,10 +68,7 @@ func (b *Bucket) List(ctx context.Context, opts *driver.ListOptions) (*driver.Pa
 	if err := b.begin(ctx, op, ""); err != nil {
 		return nil, err
 	}
-	limit := opts.Limit
-	if limit <= 0 || limit > maxPage {
-		limit = maxPage
-	}
+	limit := opts.PageSize()
 	page := &driver.Page{}
 	scan := newScan(b, op, opts.Prefix, opts.Delimiter, opts.After, limit+1)
 	for {

@@ -2,7 +2,6 @@ package s3
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -138,30 +137,18 @@ func (u uploads) List(ctx context.Context, opts *driver.ListUploadsOptions) (*dr
 	}
 	var open []driver.OpenUpload
 	for _, r := range records {
-		if r == nil || len(r.note.Data) == 0 || !strings.HasPrefix(r.upload.Key, opts.Prefix) || !isAfter(r.upload, opts) {
+		if r == nil || len(r.note.Data) == 0 || !opts.Wants(r.upload) {
 			continue
 		}
 		open = append(open, driver.OpenUpload{Upload: r.upload, Note: r.note})
 	}
-	slices.SortFunc(open, func(x, y driver.OpenUpload) int {
-		return cmp.Or(strings.Compare(x.Key, y.Key), strings.Compare(x.ID, y.ID))
-	})
-	limit := opts.Limit
-	if limit <= 0 || limit > maxPage {
-		limit = maxPage
-	}
+	slices.SortFunc(open, func(x, y driver.OpenUpload) int { return x.Compare(y.Upload) })
+	limit := opts.PageSize()
 	page := &driver.UploadPage{Uploads: open[:min(limit, len(open))], More: len(open) > limit}
 	for i := range page.Uploads {
 		page.Uploads[i].Note.Data = bytes.Clone(page.Uploads[i].Note.Data) // the cache keeps its own
 	}
 	return page, nil
-}
-
-func isAfter(up driver.Upload, opts *driver.ListUploadsOptions) bool {
-	if up.Key == opts.After {
-		return opts.UploadAfter != "" && up.ID > opts.UploadAfter
-	}
-	return up.Key > opts.After
 }
 
 // Stale implements driver.Uploads. For each upload begun before the given time that is not marked as done the service is asked whether it still takes parts.
