@@ -17,7 +17,7 @@ type BucketInfo struct {
 
 // CreateBucket makes a bucket; BucketExists if it is there already.
 func (s *Service) CreateBucket(ctx context.Context, name string) error {
-	if !ValidBucketName(name) {
+	if !vaults.ValidBucketName(name) {
 		return fail(name, "", refuse(InvalidBucketName, "a bucket name has 3 to 63 of a-z, 0-9, dot and hyphen, and is no IP address"))
 	}
 	if err := s.vaults.CreateBucket(ctx, name); err != nil {
@@ -37,7 +37,7 @@ func (s *Service) HeadBucket(ctx context.Context, name string) (*BucketInfo, err
 
 // bucket finds an existing bucket. A name that no bucket can have never reaches the backend.
 func (s *Service) bucket(ctx context.Context, name string) (*vaults.Bucket, error) {
-	if !ValidBucketName(name) {
+	if !vaults.ValidBucketName(name) {
 		return nil, vaults.ErrNoSuchBucket
 	}
 	b, err := s.vaults.Bucket(ctx, name)
@@ -148,6 +148,3 @@ func (s *Service) ListBuckets(ctx context.Context, allowed func(bucket string) b
 	}
 	return shown, nil
 }
-
-// ValidBucketName reports whether name keeps S3's rules for general purpose buckets.
-func ValidBucketName(name string) bool { return vaults.ValidBucketName(name) }

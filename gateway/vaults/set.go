@@ -71,12 +71,6 @@ func (s *Set) Owner(bucket string) (*Vault, error) {
 	return nil, fmt.Errorf("route bucket %q: %w", bucket, ErrNoVault)
 }
 
-// ValidPattern reports whether p is a usable bucket pattern: shell syntax (*, ?, [a-z]) as in path.Match.
-func ValidPattern(p string) bool {
-	_, err := path.Match(p, "x")
-	return err == nil && p != ""
-}
-
 func (v *Vault) owns(bucket string) bool {
 	for _, p := range v.patterns {
 		if ok, err := path.Match(p, bucket); err == nil && ok {
