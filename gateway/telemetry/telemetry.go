@@ -32,7 +32,6 @@ const (
 	KeyVault      = "vault"
 	KeyGeneration = "generation"
 	KeyEpoch      = "epoch"
-	KeySlot       = "slot"
 	KeyProvider   = "provider"
 	KeyKind       = "kind" // of a provider error
 	KeyAttempt    = "attempt"
@@ -40,23 +39,18 @@ const (
 	KeyBytes      = "bytes"
 	KeyAddress    = "address"
 	KeyPath       = "path" // of a file on this machine, never of an object
-	KeyField      = "field"
-	KeySignal     = "signal"
-	KeyVersion    = "version"
 	KeyReason     = "reason"
-	KeyJob        = "job"
 	KeyObject     = "object" // an object's key, only where somebody must look at that object
-	KeyWhat       = "what"   // a fixed text
 )
 
 // allowed holds the names above, and those that packages below the gateway use, which do not import this one.
 func allowed(name string) bool {
 	switch name {
-	case "err", "op", "result", "wait", "duration", "sent", "received", "doing", "warning", "directory", "foreign", "unopened":
+	case "err", "op", "result", "wait", "duration", "sent", "received", "doing", "warning", "directory", "foreign", "unopened", "field":
 		return true
 	case KeyRequestID, KeyMethod, KeyOperation, KeyBucket, KeyStatus, KeyCode, KeyBytesIn, KeyBytesOut, KeyMillis, KeyAccessKey, KeyError, KeyVault,
-		KeyGeneration, KeyEpoch, KeySlot, KeyProvider, KeyKind, KeyAttempt, KeyCount, KeyBytes, KeyAddress, KeyPath, KeyField, KeySignal, KeyVersion,
-		KeyReason, KeyJob, KeyObject, KeyWhat:
+		KeyGeneration, KeyEpoch, KeyProvider, KeyKind, KeyAttempt, KeyCount, KeyBytes, KeyAddress, KeyPath,
+		KeyReason, KeyObject:
 		return true
 	}
 	return false
@@ -105,9 +99,6 @@ func Generation(number uint64) slog.Attr { return slog.Uint64(KeyGeneration, num
 // Epoch is the number of a vault's key.
 func Epoch(number uint32) slog.Attr { return slog.Uint64(KeyEpoch, uint64(number)) }
 
-// Slot is the id of a key slot.
-func Slot(id string) slog.Attr { return slog.String(KeySlot, id) }
-
 // Provider is a provider's name in the configuration.
 func Provider(name string) slog.Attr { return slog.String(KeyProvider, name) }
 
@@ -129,26 +120,11 @@ func Address(address string) slog.Attr { return slog.String(KeyAddress, address)
 // Path is the path of a file on this machine, never of an object.
 func Path(path string) slog.Attr { return slog.String(KeyPath, path) }
 
-// Field is the path of a configuration field.
-func Field(path string) slog.Attr { return slog.String(KeyField, path) }
-
-// Signal is the signal that was received.
-func Signal(name string) slog.Attr { return slog.String(KeySignal, name) }
-
-// Version is this program's version.
-func Version(version string) slog.Attr { return slog.String(KeyVersion, version) }
-
 // Reason is a fixed text that says why.
 func Reason(text string) slog.Attr { return slog.String(KeyReason, text) }
 
-// Job is the name of a background job.
-func Job(name string) slog.Attr { return slog.String(KeyJob, name) }
-
 // Object is an object's key. It belongs only where somebody must look at that object: an integrity alarm, say, never every request.
 func Object(key string) slog.Attr { return slog.String(KeyObject, key) }
-
-// What is a fixed text that says what it was.
-func What(text string) slog.Attr { return slog.String(KeyWhat, text) }
 
 const shownOfAccessKey = 6
 
