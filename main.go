@@ -15,20 +15,15 @@ func main() {
 	os.Exit(run())
 }
 
-// exitCut is the exit code after a second signal.
-const exitCut = 130
-
 // run lets the first SIGINT or SIGTERM end the command in good order and the second at once.
 func run() int {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
 	signals := make(chan os.Signal, 2) // both have room, so that a second one right behind the first is not lost
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		<-signals
-		cancel()
-		<-signals
-		os.Exit(exitCut)
+		cancel(cli.Interruption{Signal: <-signals})
+		os.Exit(cli.Interruption{Signal: <-signals}.ExitCode())
 	}()
 	return cli.Run(ctx, os.Args[1:], &cli.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
 }

@@ -2,14 +2,17 @@
 // are thin; what they do lives in the packages below.
 //
 // Secrets are read from a terminal prompt, a file or a descriptor, never from an argument or the environment. Exit codes: 0 done, 1 it was
-// tried and failed, 2 the call cannot be carried out as given (arguments, missing key, configuration), 130 it was interrupted while it asked.
+// tried and failed, 2 the call cannot be carried out as given (arguments, missing key, configuration), 130 it was interrupted (Ctrl-C) while it
+// asked, 143 it was terminated (SIGTERM) while it asked; the last two also after a second signal that cuts a stop short.
 package cli
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 )
@@ -20,8 +23,27 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 	// exitInterrupted is what shells show for a program that Ctrl-C ended.
-	exitInterrupted = 130
+	exitInterrupted = exitSignal + 2
+	// exitSignal is what shells add to the number of a signal that ended a program.
+	exitSignal = 128
 )
+
+// Interruption is the cause with which a signal cancels the context of [Run]. A context that ends for another reason counts as Ctrl-C.
+type Interruption struct{ Signal os.Signal }
+
+// Error says which signal it was.
+func (i Interruption) Error() string { return "stopped by signal: " + i.Signal.String() }
+
+// Unwrap makes it a cancelled context for whoever asks only for that.
+func (Interruption) Unwrap() error { return context.Canceled }
+
+// ExitCode returns what shells show for a program that the signal ended.
+func (i Interruption) ExitCode() int {
+	if number, ok := i.Signal.(syscall.Signal); ok {
+		return exitSignal + int(number)
+	}
+	return exitInterrupted
+}
 
 // usageError is a failure that lies in how the command was called: exit 2.
 type usageError string
@@ -54,7 +76,7 @@ type commands struct {
 }
 
 // Run carries out the command line args (without the program's name) and returns the exit code. Cancelling ctx stops a server after its
-// requests, other commands at the next file, and at once while they ask for something.
+// requests, other commands at the next file, and at once while they ask for something; then an [Interruption] as its cause picks the code.
 func Run(ctx context.Context, args []string, stdio *Stdio) int {
 	var c commands
 	exited := -1
@@ -87,6 +109,9 @@ func Run(ctx context.Context, args []string, stdio *Stdio) int {
 	}
 	stdio.notef("sallyport: %v\n", err)
 	if errors.Is(err, errInterrupted) {
+		if by, ok := errors.AsType[Interruption](context.Cause(ctx)); ok {
+			return by.ExitCode()
+		}
 		return exitInterrupted
 	}
 	if _, ok := errors.AsType[usageError](err); ok {

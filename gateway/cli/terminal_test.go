@@ -100,7 +100,8 @@ func TestInterruptedQuestionEndsAtOnce(t *testing.T) {
 	_, stop := newConsole(t).quickstart("--dir", used, "--key-file", key)
 	stop()
 	fresh := filepath.Join(t.TempDir(), "fresh")
-	for _, c := range []struct {
+	interruptions := []error{nil, Interruption{os.Interrupt}, Interruption{syscall.SIGTERM}}
+	for i, c := range []struct {
 		question, dir string
 		silent        bool
 		args          []string
@@ -114,15 +115,16 @@ func TestInterruptedQuestionEndsAtOnce(t *testing.T) {
 	} {
 		s := newSeat(t)
 		before := s.state()
-		ctx, interrupt := context.WithCancel(t.Context())
+		ctx, cancel := context.WithCancelCause(t.Context())
 		done := s.start(ctx, c.args...)
 		s.expect(c.question)
 		if (s.state() != before) != c.silent {
 			t.Errorf("%v: while it asks, echo off should be %v", c.args, c.silent)
 		}
-		interrupt()
-		if code := ended(t, done); code != exitInterrupted {
-			t.Errorf("%v: exit %d\n%s", c.args, code, s.seen)
+		cause, want := interruptions[i%len(interruptions)], []int{130, 130, 143}[i%len(interruptions)]
+		cancel(cause)
+		if code := ended(t, done); code != want {
+			t.Errorf("%v: exit %d after %v, want %d\n%s", c.args, code, cause, want, s.seen)
 		}
 		s.expect("sallyport: interrupted")
 		if s.state() != before {
