@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -16,6 +17,19 @@ type bareServer struct {
 	dir    string
 	sync   bool
 	socket net.Listener
+}
+
+// serveBare serves the folder args[0] in a process of its own; args[1] is sync or nosync.
+func serveBare(args []string) error {
+	if len(args) != 2 {
+		return errors.New("want a folder and sync or nosync")
+	}
+	s, err := newBareServer(args[0], args[1] == "sync")
+	if err != nil {
+		return err
+	}
+	fmt.Println(s.url())
+	return s.serve()
 }
 
 func newBareServer(dir string, sync bool) (*bareServer, error) {

@@ -1,11 +1,15 @@
-// Bench is a small load generator: it starts the gateway over a folder, and a bare HTTP file server, each as a process of its own, sends both the
-// same requests in one run, and prints the ratio. Only ratios of one run mean anything on a shared machine.
+// Bench is a small load generator. It starts servers, each as a process of its own, sends all of them the same requests in turns, and prints what each
+// did and the ratios. Only ratios of one run mean anything on a shared machine.
 //
-//	go run ./integration/bench                 all scenarios
-//	go run ./integration/bench -only put,list  some
+//	go run ./integration/bench                        over a folder, all scenarios
+//	go run ./integration/bench -only put,list         some
+//	go run ./integration/bench -over minio            over MinIO
 //
-// The bare server answers PUT and GET with io.Copy. It exists twice: with the durability a 200 of the gateway stands for (sync the file, rename,
-// sync the folder), and without, as most file servers do it.
+// Over a folder the gateway stands beside a bare HTTP file server that answers PUT and GET with io.Copy. That exists twice: with the durability a 200 of
+// the gateway stands for (sync the file, rename, sync the folder), and without, as most file servers do it.
+//
+// Over MinIO two gateways (vaults with ETags by MD5 and opaque ones) stand beside a bare httputil.ReverseProxy in front of the same MinIO, and MinIO alone.
+// CPU is what the server's own process took, user and system; that of MinIO and of this client is not in it, but all share the machine's cores.
 package main
 
 import (
@@ -19,123 +23,114 @@ import (
 	"strings"
 	"syscall"
 	"text/tabwriter"
-	"time"
 )
 
 const mib = 1 << 20
 
-// figure is one measured line: the same scenario at each server.
-type figure struct {
-	name    string
-	unit    string
-	gateway float64
-	synced  float64 // bare server that syncs; 0 = not measured
-	bare    float64 // bare server that does not
-}
-
 type scenario struct {
 	name string
-	run  func(ctx context.Context, b *bench) ([]figure, error)
+	run  func(ctx context.Context, b *bench) error
 }
 
 func main() {
-	if len(os.Args) == 4 && os.Args[1] == "bare-server" {
-		if err := serveBare(os.Args[2], os.Args[3] == "sync"); err != nil {
-			fmt.Fprintln(os.Stderr, "bench: bare server:", err)
-			os.Exit(1)
+	if len(os.Args) > 2 {
+		serve := map[string]func([]string) error{"bare-server": serveBare, "reverse-proxy": serveProxy}[os.Args[1]]
+		if serve != nil {
+			if err := serve(os.Args[2:]); err != nil {
+				fmt.Fprintf(os.Stderr, "bench: %s: %v\n", os.Args[1], err)
+				os.Exit(1)
+			}
+			return
 		}
-		return
 	}
-	only := flag.String("only", "", "scenarios to run, by comma: put, get, small, list, memory")
-	objects := flag.Int("objects", 20000, "objects in the listed bucket")
+	only := flag.String("only", "", "scenarios to run, by comma: put, get, multipart, small, memory, list, primitives")
+	over := flag.String("over", "folder", "what the gateway keeps its ciphertext in: folder or minio")
+	b := &bench{out: os.Stderr}
+	flag.IntVar(&b.objects, "objects", 20000, "objects in the listed bucket")
+	flag.IntVar(&b.rounds, "rounds", 5, "how often each figure is taken; the median counts")
 	dir := flag.String("dir", "", "where to work; must not be tmpfs; empty = the folder for temporary files")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *dir, *only, *objects); err != nil {
+	if err := run(ctx, b, *dir, *only, *over); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, dir, only string, objects int) (err error) {
+func run(ctx context.Context, b *bench, dir, only, over string) (err error) {
+	start := map[string]func(context.Context, *bench, string) error{"folder": startOverFolder, "minio": startOverMinIO}[over]
+	if start == nil {
+		return fmt.Errorf("-over %s: it must be folder or minio", over)
+	}
 	work, err := os.MkdirTemp(dir, "sallyport-bench-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	b, err := start(ctx, work)
-	if err != nil {
+	defer func() { err = errors.Join(err, b.stop()) }()
+	if err := start(ctx, b, work); err != nil {
 		return err
 	}
-	defer b.stop()
-	b.objects = objects
-	var all []figure
-	for _, s := range []scenario{{"put", largePuts}, {"get", largeGets}, {"small", smallObjects}, {"memory", peakMemory}, {"list", longList}} {
+	for _, s := range []scenario{
+		{"primitives", primitives}, {"put", largePuts}, {"get", largeGets}, {"multipart", multipart}, {"small", smallObjects}, {"memory", peakMemory}, {"list", longList},
+	} {
 		if only != "" && !strings.Contains(","+only+",", ","+s.name+",") {
 			continue
 		}
-		fmt.Fprintf(os.Stderr, "== %s\n", s.name)
-		got, err := s.run(ctx, b)
-		if err != nil {
+		fmt.Fprintf(b.out, "== %s\n", s.name)
+		if err := s.run(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		all = append(all, got...)
 	}
-	return print(os.Stdout, all)
+	return b.print(os.Stdout)
 }
 
-// print shows absolute figures too, to tell a slow machine from a fast one, but what counts is the last two columns.
-func print(w io.Writer, all []figure) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "scenario\tunit\tgateway\tbare, synced\tbare\tto synced\tto bare\t")
-	for _, f := range all {
-		ratio := func(of float64) string {
-			if of == 0 {
-				return "-"
-			}
-			return fmt.Sprintf("%.2f", f.gateway/of)
+// figure is one line: the same measurement at each of the bench's servers, in their order; 0 = not measured.
+type figure struct {
+	name, unit string
+	values     []float64
+}
+
+// print shows absolute figures too, to tell a slow machine from a fast one, but what counts are the ratios.
+func (b *bench) print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "| scenario\t| unit")
+	for _, s := range b.servers {
+		fmt.Fprintf(t, "\t| %s", s.name)
+	}
+	for _, r := range b.ratios {
+		fmt.Fprintf(t, "\t| %s : %s", b.servers[r.of].name, b.servers[r.to].name)
+	}
+	fmt.Fprint(t, "\t|\n|---\t|---")
+	for range len(b.servers) + len(b.ratios) {
+		fmt.Fprint(t, "\t|---")
+	}
+	fmt.Fprintln(t, "\t|")
+	for _, f := range b.figures {
+		fmt.Fprintf(t, "| %s\t| %s", f.name, f.unit)
+		for _, v := range f.values {
+			fmt.Fprintf(t, "\t| %s", short(v))
 		}
-		number := func(n float64) string {
-			if n == 0 {
-				return "-"
+		for _, r := range b.ratios {
+			if f.values[r.to] == 0 || f.values[r.of] == 0 {
+				fmt.Fprint(t, "\t| ")
+				continue
 			}
-			return fmt.Sprintf("%.1f", n)
+			fmt.Fprintf(t, "\t| %.2f", f.values[r.of]/f.values[r.to])
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", f.name, f.unit, number(f.gateway), number(f.synced), number(f.bare), ratio(f.synced), ratio(f.bare))
+		fmt.Fprintln(t, "\t|")
 	}
 	return t.Flush()
 }
 
-// rounds is how often a scenario is repeated; servers take turns, so that a busy moment of the machine hits all of them, and the best round counts.
-const rounds = 3
-
-// best runs one measurement at every server in turn and keeps each server's best figure.
-func (b *bench) best(measure func(s *server) (float64, error)) (f figure, err error) {
-	for range rounds {
-		for _, at := range []struct {
-			s    *server
-			into *float64
-		}{{b.gateway, &f.gateway}, {b.synced, &f.synced}, {b.bare, &f.bare}} {
-			got, err := measure(at.s)
-			if err != nil {
-				return f, fmt.Errorf("%s: %w", at.s.name, err)
-			}
-			*at.into = max(*at.into, got)
-		}
+func short(v float64) string {
+	switch {
+	case v == 0:
+		return ""
+	case v < 10:
+		return fmt.Sprintf("%.2f", v)
 	}
-	return f, nil
-}
-
-func rate(bytes int64, took time.Duration) float64 { return float64(bytes) / mib / took.Seconds() }
-
-// serveBare is the second half of this program, in a process of its own.
-func serveBare(dir string, sync bool) error {
-	s, err := newBareServer(dir, sync)
-	if err != nil {
-		return err
-	}
-	fmt.Println(s.url())
-	return s.serve()
+	return fmt.Sprintf("%.0f", v)
 }

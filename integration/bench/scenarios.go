@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -11,11 +13,13 @@ import (
 	"net/url"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
-	largeSize = 256 * mib
-	parallel  = 16
+	largeSize  = 256 * mib
+	middleSize = 64 * mib
+	parallel   = 16
 )
 
 // noise yields bytes that do not compress, cheaply: one random block again and again.
@@ -37,44 +41,84 @@ func (n *noise) Read(p []byte) (int, error) {
 	return c, nil
 }
 
-func largePuts(ctx context.Context, b *bench) ([]figure, error) {
-	f, err := b.best(func(s *server) (float64, error) {
-		took, err := timed(func() error {
-			_, err := b.do(ctx, s, http.MethodPut, "/"+bucket+"/large", io.LimitReader(newNoise(), largeSize), largeSize, nil)
-			return err
-		})
-		return rate(largeSize, took), err
-	})
-	f.name, f.unit = "PUT 256 MiB", "MiB/s"
-	return []figure{f}, err
+func noiseHash(size int64) string {
+	h := sha256.New()
+	_, _ = io.CopyN(h, newNoise(), size)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
-func largeGets(ctx context.Context, b *bench) ([]figure, error) {
-	for _, s := range []*server{b.gateway, b.synced, b.bare} {
-		if _, err := b.do(ctx, s, http.MethodPut, "/"+bucket+"/large", io.LimitReader(newNoise(), largeSize), largeSize, nil); err != nil {
-			return nil, err
+func put(path string, size int64, hash string) request {
+	return request{method: http.MethodPut, path: path, body: io.LimitReader(newNoise(), size), size: size, hash: hash}
+}
+
+// signing is every way to sign a payload that this bench sends. The hash is computed before anything is timed.
+func (b *bench) signing(size int64) map[string]string {
+	if b.minio == nil {
+		return map[string]string{"": ""}
+	}
+	return map[string]string{"": "", ", signed": noiseHash(size)}
+}
+
+func largePuts(ctx context.Context, b *bench) error {
+	for name, hash := range b.signing(largeSize) {
+		err := b.measure(ctx, transfer("PUT 256 MiB"+name, largeSize, func(ctx context.Context, s *server) error {
+			_, err := b.do(ctx, s, put("/"+bucket+"/large", largeSize, hash))
+			return err
+		}))
+		if err != nil {
+			return err
 		}
 	}
-	f, err := b.best(func(s *server) (float64, error) {
-		took, err := timed(func() error {
-			n, err := b.do(ctx, s, http.MethodGet, "/"+bucket+"/large", nil, 0, nil)
-			if err == nil && n != largeSize {
-				err = fmt.Errorf("GET answered %d bytes", n)
-			}
+	for name, hash := range b.signing(middleSize) {
+		err := b.measure(ctx, transfer("8 × PUT 64 MiB at once"+name, 8*middleSize, func(ctx context.Context, s *server) error {
+			return inParallel(8, 8, func(i int) error {
+				_, err := b.do(ctx, s, put(fmt.Sprintf("/%s/middle-%d", bucket, i), middleSize, hash))
+				return err
+			})
+		}))
+		if err != nil {
 			return err
-		})
-		return rate(largeSize, took), err
-	})
-	f.name, f.unit = "GET 256 MiB", "MiB/s"
-	return []figure{f}, err
+		}
+	}
+	return nil
 }
 
-// inParallel does n requests, parallel at a time.
-func inParallel(n int, do func(i int) error) error {
+func (b *bench) get(ctx context.Context, s *server, path string, size int64) error {
+	n, err := b.do(ctx, s, request{method: http.MethodGet, path: path})
+	if err == nil && n != size {
+		err = fmt.Errorf("GET answered %d bytes", n)
+	}
+	return err
+}
+
+func largeGets(ctx context.Context, b *bench) error {
+	for _, s := range b.servers {
+		if _, err := b.do(ctx, s, put("/"+bucket+"/large", largeSize, "")); err != nil {
+			return err
+		}
+		for i := range 8 {
+			if _, err := b.do(ctx, s, put(fmt.Sprintf("/%s/middle-%d", bucket, i), middleSize, "")); err != nil {
+				return err
+			}
+		}
+	}
+	err := b.measure(ctx, transfer("GET 256 MiB", largeSize, func(ctx context.Context, s *server) error {
+		return b.get(ctx, s, "/"+bucket+"/large", largeSize)
+	}))
+	if err != nil {
+		return err
+	}
+	return b.measure(ctx, transfer("8 × GET 64 MiB at once", 8*middleSize, func(ctx context.Context, s *server) error {
+		return inParallel(8, 8, func(i int) error { return b.get(ctx, s, fmt.Sprintf("/%s/middle-%d", bucket, i), middleSize) })
+	}))
+}
+
+// inParallel does n things, so many at a time.
+func inParallel(n, atOnce int, do func(i int) error) error {
 	var next atomic.Int64
 	var failed atomic.Pointer[error]
 	var wg sync.WaitGroup
-	for range parallel {
+	for range atOnce {
 		wg.Go(func() {
 			for failed.Load() == nil {
 				i := int(next.Add(1)) - 1
@@ -94,60 +138,63 @@ func inParallel(n int, do func(i int) error) error {
 	return nil
 }
 
-func smallObjects(ctx context.Context, b *bench) ([]figure, error) {
-	var all []figure
-	for _, size := range []int{4 << 10, 64 << 10} {
+func smallObjects(ctx context.Context, b *bench) error {
+	for _, size := range []int64{4 << 10, 64 << 10} {
 		const count = 1000
 		body := make([]byte, size)
 		_, _ = newNoise().Read(body)
 		path := func(i int) string { return fmt.Sprintf("/%s/small-%d-%d", bucket, size, i) }
-		puts, err := b.best(func(s *server) (float64, error) {
-			took, err := timed(func() error {
-				return inParallel(count, func(i int) error {
-					_, err := b.do(ctx, s, http.MethodPut, path(i), bytes.NewReader(body), int64(size), nil)
-					return err
-				})
+		send := func(ctx context.Context, s *server, r request) error {
+			return inParallel(count, parallel, func(i int) error {
+				r := r
+				r.path = path(i)
+				if r.method == http.MethodPut {
+					r.body, r.size = bytes.NewReader(body), size
+				}
+				_, err := b.do(ctx, s, r)
+				return err
 			})
-			return count / took.Seconds(), err
-		})
-		if err != nil {
-			return nil, err
 		}
-		gets, err := b.best(func(s *server) (float64, error) {
-			took, err := timed(func() error {
-				return inParallel(count, func(i int) error {
-					_, err := b.do(ctx, s, http.MethodGet, path(i), nil, 0, nil)
-					return err
-				})
-			})
-			return count / took.Seconds(), err
-		})
-		if err != nil {
-			return nil, err
+		methods := []string{http.MethodPut, http.MethodGet, http.MethodHead}
+		for _, method := range methods {
+			err := b.measure(ctx, requests(fmt.Sprintf("%s %d KiB, 16 at once", method, size>>10), count, func(ctx context.Context, s *server) error {
+				return send(ctx, s, request{method: method})
+			}))
+			if err != nil {
+				return err
+			}
 		}
-		puts.name, gets.name = fmt.Sprintf("PUT %d KiB × 16", size>>10), fmt.Sprintf("GET %d KiB × 16", size>>10)
-		puts.unit, gets.unit = "1/s", "1/s"
-		all = append(all, puts, gets)
 	}
-	return all, nil
+	return nil
 }
 
 // peakMemory counts from after the unlock, whose Argon2id takes 256 MiB by design.
-func peakMemory(ctx context.Context, b *bench) ([]figure, error) {
-	const size = 64 * mib
-	pid := b.gateway.cmd.Process.Pid
-	if err := resetPeak(pid); err != nil {
-		return nil, err
+func peakMemory(ctx context.Context, b *bench) error {
+	for _, size := range []int64{middleSize, largeSize} {
+		peaks := make([]float64, len(b.servers))
+		for k, s := range b.servers {
+			if !s.gateway {
+				continue
+			}
+			if err := resetPeak(s.pid); err != nil {
+				return err
+			}
+			err := inParallel(parallel, parallel, func(i int) error {
+				_, err := b.do(ctx, s, put(fmt.Sprintf("/%s/memory-%d", bucket, i), size, ""))
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			peak, err := peakRSS(s.pid)
+			if err != nil {
+				return err
+			}
+			peaks[k] = float64(peak) / mib
+		}
+		b.record(fmt.Sprintf("peak memory, 16 PUTs of %d MiB at once", size/mib), "MiB", peaks)
 	}
-	err := inParallel(parallel, func(i int) error {
-		_, err := b.do(ctx, b.gateway, http.MethodPut, fmt.Sprintf("/%s/memory-%d", bucket, i), io.LimitReader(newNoise(), size), size, nil)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	peak, err := peakRSS(pid)
-	return []figure{{name: "peak memory, 16 PUTs of 64 MiB", unit: "MiB", gateway: float64(peak) / mib}}, err
+	return nil
 }
 
 type listPage struct {
@@ -159,54 +206,72 @@ type listPage struct {
 	NextContinuationToken string
 }
 
-// longList lists a bucket page by page; a bare file server has nothing to compare with.
-func longList(ctx context.Context, b *bench) ([]figure, error) {
-	body := []byte("x")
-	err := inParallel(b.objects, func(i int) error {
-		_, err := b.do(ctx, b.gateway, http.MethodPut, fmt.Sprintf("/%s/list/%02d/%06d", bucket, i%50, i), bytes.NewReader(body), 1, nil)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	list := func() error {
-		token, count := "", 0
-		for {
-			q := url.Values{"list-type": {"2"}, "prefix": {"list/"}}
-			if token != "" {
-				q.Set("continuation-token", token)
-			}
-			var text bytes.Buffer
-			if _, err := b.do(ctx, b.gateway, http.MethodGet, "/"+bucket+"?"+q.Encode(), nil, 0, &text); err != nil {
-				return err
-			}
-			var page listPage
-			if err := xml.Unmarshal(text.Bytes(), &page); err != nil {
-				return err
-			}
-			for _, o := range page.Contents {
-				if o.Size != 1 {
-					return fmt.Errorf("%s is listed with %d bytes", o.Key, o.Size)
-				}
-			}
-			count += len(page.Contents)
-			if !page.IsTruncated {
-				break
-			}
-			token = page.NextContinuationToken
+// longList lists a bucket page by page, for the first time and again.
+func longList(ctx context.Context, b *bench) error {
+	first, again := make([]float64, len(b.servers)), make([]float64, len(b.servers))
+	for k, s := range b.servers {
+		if s.accessKey == "" || s.name == "MinIO" { // the proxy has put the same objects there
+			continue
 		}
-		if count != b.objects {
-			return fmt.Errorf("%d objects are listed", count)
-		}
-		return nil
-	}
-	var all []figure
-	for _, name := range []string{"first", "again", "again"} {
-		took, err := timed(list)
+		err := inParallel(b.objects, parallel, func(i int) error {
+			_, err := b.do(ctx, s, put(fmt.Sprintf("/%s/list/%02d/%06d", bucket, i%50, i), 1, ""))
+			return err
+		})
 		if err != nil {
-			return nil, err
+			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		all = append(all, figure{name: fmt.Sprintf("LIST of %d, %s", b.objects, name), unit: "ms", gateway: float64(took.Milliseconds())})
+		if first[k], err = b.timedList(ctx, s); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
 	}
-	return all, nil
+	all := make([][]float64, len(b.servers))
+	for range b.rounds {
+		for k, s := range b.servers {
+			if s.accessKey == "" {
+				continue
+			}
+			took, err := b.timedList(ctx, s)
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			all[k] = append(all[k], took)
+		}
+	}
+	copy(again, medians(all))
+	b.record(fmt.Sprintf("LIST of %d, first", b.objects), "ms", first)
+	b.record(fmt.Sprintf("LIST of %d, again", b.objects), "ms", again)
+	return nil
+}
+
+func (b *bench) timedList(ctx context.Context, s *server) (milliseconds float64, err error) {
+	began := time.Now()
+	token, count := "", 0
+	for {
+		q := url.Values{"list-type": {"2"}, "prefix": {"list/"}}
+		if token != "" {
+			q.Set("continuation-token", token)
+		}
+		var text bytes.Buffer
+		if _, err := b.do(ctx, s, request{method: http.MethodGet, path: "/" + bucket + "?" + q.Encode(), answer: &text}); err != nil {
+			return 0, err
+		}
+		var page listPage
+		if err := xml.Unmarshal(text.Bytes(), &page); err != nil {
+			return 0, err
+		}
+		for _, o := range page.Contents {
+			if o.Size != 1 {
+				return 0, fmt.Errorf("%s is listed with %d bytes", o.Key, o.Size)
+			}
+		}
+		count += len(page.Contents)
+		if !page.IsTruncated {
+			break
+		}
+		token = page.NextContinuationToken
+	}
+	if count != b.objects {
+		return 0, fmt.Errorf("%d objects are listed", count)
+	}
+	return float64(time.Since(began).Microseconds()) / 1000, nil
 }

@@ -11,13 +11,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"syscall"
-	"time"
 
-	"github.com/minio/minio-go/v7/pkg/signer"
-
+	"sallyport/integration/internal/minioserver"
 	"sallyport/integration/internal/toolchain"
 )
 
@@ -26,55 +24,78 @@ const bucket = "bench"
 // server is one process under load.
 type server struct {
 	name, url            string
-	accessKey, secretKey string // empty: requests are not signed
-	cmd                  *exec.Cmd
+	accessKey, secretKey string // empty: it only knows whole objects, and requests are not signed
+	pid                  int
+	gateway              bool
+	end                  func() error
 }
+
+// ratio names two of the bench's servers.
+type ratio struct{ of, to int }
 
 type bench struct {
-	gateway, synced, bare *server
-	client                *http.Client
-	objects               int
+	servers []*server
+	ratios  []ratio
+	minio   *minioserver.Server // behind the servers; nil over a folder
+	client  *http.Client
+	objects int
+	rounds  int
+	figures []figure
+	out     io.Writer
 }
 
-// start starts all servers below work.
-func start(ctx context.Context, work string) (b *bench, err error) {
-	b = &bench{client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}}
-	defer func() {
-		if err != nil {
-			b.stop()
-		}
-	}()
-	if b.gateway, err = startGateway(ctx, filepath.Join(work, "gateway")); err != nil {
-		return b, err
+func (b *bench) stop() error {
+	var errs []error
+	for _, s := range slices.Backward(b.servers) {
+		errs = append(errs, s.end())
 	}
-	if b.synced, err = startBare(ctx, filepath.Join(work, "synced"), "sync"); err != nil {
-		return b, err
+	if b.minio != nil {
+		errs = append(errs, b.minio.Remove())
 	}
-	if b.bare, err = startBare(ctx, filepath.Join(work, "bare"), "nosync"); err != nil {
-		return b, err
-	}
-	if _, err := b.do(ctx, b.gateway, http.MethodPut, "/"+bucket, nil, 0, nil); err != nil {
-		return b, fmt.Errorf("make bucket: %w", err)
-	}
-	return b, nil
+	return errors.Join(errs...)
 }
 
-func (b *bench) stop() {
-	for _, s := range []*server{b.gateway, b.synced, b.bare} {
-		if s != nil && s.cmd.Process != nil {
-			_ = s.cmd.Process.Signal(syscall.SIGTERM)
-			_ = s.cmd.Wait()
-		}
+// add starts a server and, where it knows buckets, makes one there.
+func (b *bench) add(ctx context.Context, s *server, err error) error {
+	if err != nil {
+		return err
 	}
+	b.servers = append(b.servers, s)
+	if s.accessKey == "" {
+		return nil
+	}
+	_, err = b.do(ctx, s, request{method: http.MethodPut, path: "/" + bucket})
+	if err != nil && !strings.Contains(err.Error(), "BucketAlreadyOwnedByYou") {
+		return fmt.Errorf("make bucket at %s: %w", s.name, err)
+	}
+	return nil
 }
 
-func startGateway(ctx context.Context, dir string) (*server, error) {
+func newClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}
+}
+
+func startOverFolder(ctx context.Context, b *bench, work string) error {
+	b.client, b.ratios = newClient(), []ratio{{0, 1}, {0, 2}}
+	s, err := startQuickstart(ctx, filepath.Join(work, "gateway"))
+	if err := b.add(ctx, s, err); err != nil {
+		return err
+	}
+	s, err = startBare(filepath.Join(work, "synced"), "sync")
+	s.name = "bare, synced"
+	if err := b.add(ctx, s, err); err != nil {
+		return err
+	}
+	s, err = startBare(filepath.Join(work, "bare"), "nosync")
+	return b.add(ctx, s, err)
+}
+
+func startQuickstart(ctx context.Context, dir string) (*server, error) {
 	binary, err := toolchain.Sallyport(ctx)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(binary, "quickstart", "--json", "--yes", "--listen", "127.0.0.1:0", "--dir", dir)
-	line, err := firstLine(cmd)
+	s, line, err := launch(exec.Command(binary, "quickstart", "--json", "--yes", "--listen", "127.0.0.1:0", "--dir", dir))
 	if err != nil {
 		return nil, fmt.Errorf("start gateway: %w", err)
 	}
@@ -84,89 +105,58 @@ func startGateway(ctx context.Context, dir string) (*server, error) {
 		SecretKey string `json:"secret_key"`
 	}
 	if err := json.Unmarshal([]byte(line), &said); err != nil {
-		return nil, fmt.Errorf("start gateway: %w", err)
+		return nil, errors.Join(fmt.Errorf("start gateway: %w", err), s.end())
 	}
-	return &server{name: "gateway", url: said.Endpoint, accessKey: said.AccessKey, secretKey: said.SecretKey, cmd: cmd}, nil
+	s.name, s.gateway, s.url, s.accessKey, s.secretKey = "gateway", true, said.Endpoint, said.AccessKey, said.SecretKey
+	return s, nil
 }
 
-func startBare(_ context.Context, dir, mode string) (*server, error) {
+func startBare(dir, mode string) (*server, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+	return startSelf("bare", "bare-server", dir, mode)
+}
+
+// startSelf starts another process of this program, which prints its address first.
+func startSelf(name string, args ...string) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, "bare-server", dir, mode)
-	line, err := firstLine(cmd)
+	s, line, err := launch(exec.Command(self, args...))
 	if err != nil {
-		return nil, fmt.Errorf("start bare server: %w", err)
+		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	return &server{name: "bare server, " + mode, url: strings.TrimSpace(line), cmd: cmd}, nil
+	s.name, s.url = name, strings.TrimSpace(line)
+	return s, nil
 }
 
-// firstLine starts a program and returns the first line it prints.
-func firstLine(cmd *exec.Cmd) (string, error) {
+// launch starts a program and returns the first line it prints.
+func launch(cmd *exec.Cmd) (*server, string, error) {
 	cmd.Env = toolchain.Environ()
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	if err := cmd.Start(); err != nil {
-		return "", err
+		return nil, "", err
 	}
-	return bufio.NewReader(out).ReadString('\n')
+	end := func() error { return errors.Join(cmd.Process.Signal(syscall.SIGTERM), ignoreSignal(cmd.Wait())) }
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		return nil, "", errors.Join(fmt.Errorf("it said nothing: %w", err), end())
+	}
+	return &server{pid: cmd.Process.Pid, end: end}, line, nil
 }
 
-// do sends one request and returns how many bytes the answer had; check sees the answer's bytes.
-func (b *bench) do(ctx context.Context, s *server, method, path string, body io.Reader, size int64, check io.Writer) (int64, error) {
-	req, err := http.NewRequestWithContext(ctx, method, s.url+path, body)
-	if err != nil {
-		return 0, err
-	}
-	req.ContentLength = size
-	if s.accessKey != "" {
-		req.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
-		req = signer.SignV4(*req, s.accessKey, s.secretKey, "", "us-east-1")
-	}
-	resp, err := b.client.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode/100 != 2 {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 2000))
-		return 0, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, text)
-	}
-	if check == nil {
-		check = io.Discard
-	}
-	return io.Copy(check, resp.Body)
-}
-
-// peakRSS returns the highest resident memory of a process so far, in bytes; Linux only.
-func peakRSS(pid int) (int64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(status)) {
-		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
-			return kib << 10, err
+// ignoreSignal takes being ended by our own signal for what it is.
+func ignoreSignal(err error) error {
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		if status, ok := e.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			return nil
 		}
 	}
-	return 0, errors.New("no VmHWM")
-}
-
-// resetPeak makes the peak start anew, so that what the unlock took is not counted.
-func resetPeak(pid int) error {
-	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
-}
-
-func timed(f func() error) (time.Duration, error) {
-	began := time.Now()
-	err := f()
-	return time.Since(began), err
+	return err
 }

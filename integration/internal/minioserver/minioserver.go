@@ -1,4 +1,4 @@
-// Package minioserver starts a real MinIO server for a test: one process on a loopback port, its data on a disk, gone with the test.
+// Package minioserver starts a real MinIO server for a test or a measurement: one process on a loopback port, its data on a disk, gone with the test.
 //
 // MinIO is archived upstream and keeps known holes. It serves here as the second opinion on what S3 is, and as a backend for the S3 driver's
 // tests; it is no advice to anybody.
@@ -54,50 +54,73 @@ type Options struct {
 	TLS bool // serve HTTPS with a certificate of its own, see Server.CAFile; SSE-C is refused without
 }
 
-// Start builds MinIO where the tool cache lacks it (minutes), starts it and waits until it answers a signed request. A server that does not is a
-// failure of tb, with the end of its log. opts may be nil.
+// Start is Run for a test: a server that does not answer is a failure of tb, with the end of its log, and all is gone with the test. opts may be nil.
 func Start(tb testing.TB, opts *Options) *Server {
 	tb.Helper()
+	s, err := Run(tb.Context(), opts)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		err := s.Stop()
+		if err != nil {
+			tb.Errorf("stop minio: %v", err)
+		}
+		if tb.Failed() {
+			tb.Logf("end of minio's log:\n%s", s.logTail())
+		}
+		if err := os.RemoveAll(s.dir); err != nil {
+			tb.Errorf("remove minio's data: %v", err)
+		}
+	})
+	return s
+}
+
+// Run builds MinIO where the tool cache lacks it (minutes), starts it and waits until it answers a signed request. The caller ends it with Remove.
+// opts may be nil.
+func Run(ctx context.Context, opts *Options) (s *Server, err error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	program, err := toolchain.Build(tb.Context(), "minio")
+	program, err := toolchain.Build(ctx, "minio")
 	if err != nil {
-		tb.Fatalf("start minio: %v", err)
+		return nil, fmt.Errorf("start minio: %w", err)
 	}
 	dir, err := dataDir()
 	if err != nil {
-		tb.Fatalf("start minio: %v", err)
+		return nil, fmt.Errorf("start minio: %w", err)
 	}
-	s := &Server{
+	s = &Server{
 		Region:    region,
 		AccessKey: "root" + rand.Text()[:12],
 		SecretKey: rand.Text(),
 		program:   program,
 		dir:       dir,
 	}
-	tb.Cleanup(func() {
-		if err := s.Stop(); err != nil {
-			tb.Errorf("stop minio: %v", err)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(dir))
 		}
-		if tb.Failed() {
-			tb.Logf("end of minio's log:\n%s", s.logTail())
-		}
-		if err := os.RemoveAll(dir); err != nil {
-			tb.Errorf("remove minio's data: %v", err)
-		}
-	})
+	}()
 	if opts.TLS {
 		if s.tls, err = newPair(filepath.Join(dir, "certs")); err != nil {
-			tb.Fatalf("start minio: %v", err)
+			return nil, fmt.Errorf("start minio: %w", err)
 		}
 		s.CAFile = s.tls.certFile
 	}
-	if err := s.startOnFreePort(tb.Context()); err != nil {
-		tb.Fatalf("start minio: %v\nend of its log:\n%s", err, s.logTail())
+	if err := s.startOnFreePort(ctx); err != nil {
+		return nil, fmt.Errorf("start minio: %w\nend of its log:\n%s", err, s.logTail())
 	}
-	return s
+	return s, nil
 }
+
+// Remove stops the server and removes its data.
+func (s *Server) Remove() error {
+	return errors.Join(s.Stop(), os.RemoveAll(s.dir))
+}
+
+// PID is the running server's process.
+func (s *Server) PID() int { return s.process.pid.Pid }
 
 // Stop ends the process in order and waits for it; data and address stay for Resume. Stop on a stopped server does nothing.
 func (s *Server) Stop() error {
