@@ -70,6 +70,18 @@ func newService(t testing.TB, secure bool) *service {
 	return s
 }
 
+// The three ways to reach a service, which decide how bodies are protected.
+func onThisMachine(t testing.TB) *service { return newService(t, false) }
+
+func withTLS(t testing.TB) *service { return newService(t, true) }
+
+// elsewhere is a service behind a proxy, which might change bodies. It is its own proxy.
+func elsewhere(t testing.TB) *service {
+	s := newService(t, false)
+	s.config.Proxy = s.config.Endpoint
+	return s
+}
+
 const secretKey = "a-secret-that-must-not-be-shown"
 
 // fails sets what goes wrong from now on.
@@ -107,12 +119,13 @@ func (s *service) open(t testing.TB, change func(c *s3.Config), opts *s3.Options
 
 func TestConformance(t *testing.T) {
 	for name, c := range map[string]struct {
-		secure bool
-		probe  s3.Probe
-		lacks  []string
+		start func(testing.TB) *service
+		probe s3.Probe
+		lacks []string
 	}{
-		"plain":          {false, perfect, nil},
-		"TLS, the least": {true, s3.Probe{ReadAfterWrite: true, StrongList: true}, []string{"put-if", "complete-if", "delete-if", "suffix"}},
+		"plain":          {onThisMachine, perfect, nil},
+		"elsewhere":      {elsewhere, perfect, nil},
+		"TLS, the least": {withTLS, s3.Probe{ReadAfterWrite: true, StrongList: true}, []string{"put-if", "complete-if", "delete-if", "suffix"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			services := map[driver.Driver]*service{}
@@ -123,7 +136,7 @@ func TestConformance(t *testing.T) {
 			}
 			drivertest.Run(t, drivertest.Harness{
 				NewDriver: func(t *testing.T) driver.Driver {
-					s := newService(t, c.secure)
+					s := c.start(t)
 					s.Lacks = c.lacks
 					t.Cleanup(func() { maps.DeleteFunc(services, func(_ driver.Driver, of *service) bool { return of == s }) })
 					return openAt(t, s)
@@ -143,10 +156,10 @@ func TestConformance(t *testing.T) {
 
 // Every way of protecting a body arrives, whole and in parts, on both sides of where it is held in memory.
 func TestProtections(t *testing.T) {
-	for _, secure := range []bool{false, true} {
+	for where, start := range map[string]func(testing.TB) *service{"on this machine": onThisMachine, "elsewhere": elsewhere, "TLS": withTLS} {
 		for _, checksum := range []string{s3.ChecksumCRC64NVME, s3.ChecksumCRC32C, s3.ChecksumNone} {
 			for _, flavour := range []string{s3.FlavourS3, s3.FlavourMinIO} {
-				s := newService(t, secure)
+				s := start(t)
 				s.config.Checksum = checksum
 				if flavour == s3.FlavourMinIO {
 					s.Lacks = []string{"part-checksum"}
@@ -155,10 +168,13 @@ func TestProtections(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				told := 0
+				told, signed := 0, 0
 				s.fails(func(r *http.Request) awslike.Fault {
 					if r.Header.Get("X-Amz-Trailer") == "x-amz-checksum-"+checksum || r.Header.Get("X-Amz-Checksum-"+checksum) != "" {
 						told++
+					}
+					if mode := r.Header.Get("X-Amz-Content-Sha256"); r.Method == http.MethodPut && mode != "UNSIGNED-PAYLOAD" && !strings.HasPrefix(mode, "STREAMING-UNSIGNED") {
+						signed++
 					}
 					return awslike.Fault{}
 				})
@@ -173,14 +189,14 @@ func TestProtections(t *testing.T) {
 					up := driver.Upload{ID: id, Key: "u"}
 					part, err := d.Uploads().PutPart(t.Context(), up, 1, stream{bytes.NewReader(data)}, int64(size))
 					if err != nil {
-						t.Fatalf("%s, %s, TLS %v: part of %d bytes: %v", flavour, checksum, secure, size, err)
+						t.Fatalf("%s, %s, %s: part of %d bytes: %v", flavour, checksum, where, size, err)
 					}
 					if _, err := d.Uploads().Complete(t.Context(), up, []driver.Part{*part}, &driver.PutOptions{}); err != nil {
 						t.Fatal(err)
 					}
 					for _, key := range []string{"k", "u"} {
 						if got, err := get(t.Context(), d, key); err != nil || !bytes.Equal(got, data) {
-							t.Errorf("%s, %s, TLS %v: %q is %d bytes of %d, %v", flavour, checksum, secure, key, len(got), size, err)
+							t.Errorf("%s, %s, %s: %q is %d bytes of %d, %v", flavour, checksum, where, key, len(got), size, err)
 						}
 					}
 				}
@@ -192,7 +208,15 @@ func TestProtections(t *testing.T) {
 					want = 0
 				}
 				if told != want {
-					t.Errorf("%s, %s, TLS %v: %d bodies told their checksum, want %d", flavour, checksum, secure, told, want)
+					t.Errorf("%s, %s, %s: %d bodies told their checksum, want %d", flavour, checksum, where, told, want)
+				}
+				switch bodies := 3 * len(sizes); { // and the parts
+				case where == "elsewhere" || where == "on this machine" && checksum == s3.ChecksumNone:
+					if signed != bodies {
+						t.Errorf("%s, %s, %s: %d of %d bodies were signed", flavour, checksum, where, signed, bodies)
+					}
+				case signed != 0:
+					t.Errorf("%s, %s, %s: %d bodies were signed", flavour, checksum, where, signed)
 				}
 				_ = d.Close()
 			}

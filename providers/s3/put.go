@@ -58,7 +58,7 @@ type outgoing struct {
 	buffer  *[]byte           // what holds a body in memory; nil = it is streamed
 	header  map[string]string // checksum of a body in memory
 	trailer http.Header       // checksum of a streamed body
-	sha256  string            // of a body in memory over plain HTTP
+	sha256  string            // of a body in memory, where bodies are signed
 	sum     func() string     // the checksum of what was handed over, in base64
 }
 
@@ -86,7 +86,7 @@ func (b *Bucket) prepare(ctx context.Context, op, key string, source io.Reader, 
 			o.header = map[string]string{b.checksum.Key(): sum}
 		}
 	}
-	if b.settings.endpoint.Scheme != "https" {
+	if b.settings.signBodies {
 		sum := sha256.Sum256(data)
 		o.sha256 = hex.EncodeToString(sum[:])
 	}
@@ -133,7 +133,7 @@ func (b *Bucket) putObject(ctx context.Context, op, key, name string, body io.Re
 	if err != nil {
 		return nil, err
 	}
-	put := minio.PutObjectOptions{UserMetadata: o.header, DisableContentSha256: o.buffer != nil}
+	put := minio.PutObjectOptions{UserMetadata: o.header, DisableContentSha256: o.buffer != nil || !b.settings.signBodies}
 	if o.trailer != nil {
 		put.Checksum = b.checksum // minio-go fills the trailer of a whole object by itself
 	}

@@ -38,15 +38,15 @@ func readBody(r *http.Request) ([]byte, *failure) {
 	mode := r.Header.Get("X-Amz-Content-Sha256")
 	switch {
 	case strings.HasPrefix(mode, "STREAMING-"):
-		if strings.HasPrefix(mode, "STREAMING-UNSIGNED") != (r.TLS != nil) {
-			return nil, refuse(http.StatusForbidden, "AccessDenied") // as the driver promises: unsigned only over TLS
+		if unsigned := strings.HasPrefix(mode, "STREAMING-UNSIGNED"); unsigned && proxied(r) || !unsigned && r.TLS != nil {
+			return nil, refuse(http.StatusForbidden, "AccessDenied") // as the driver promises: signed where it could be changed, not over TLS
 		}
 		var ok bool
 		if body, trailer, ok = dechunk(raw); !ok || strconv.Itoa(len(body)) != r.Header.Get("X-Amz-Decoded-Content-Length") {
 			return nil, refuse(http.StatusBadRequest, "IncompleteBody")
 		}
 	case mode == "UNSIGNED-PAYLOAD":
-		if r.TLS == nil && len(raw) > 0 {
+		if proxied(r) && len(raw) > 0 {
 			return nil, refuse(http.StatusForbidden, "AccessDenied")
 		}
 	default:
@@ -67,6 +67,9 @@ func readBody(r *http.Request) ([]byte, *failure) {
 	}
 	return body, nil
 }
+
+// proxied tells a request that came through a proxy, where a body could be changed on its way: it names the whole URL.
+func proxied(r *http.Request) bool { return strings.HasPrefix(r.RequestURI, "http://") }
 
 // dechunk undoes aws-chunked. Chunk signatures are not verified.
 func dechunk(raw []byte) (body []byte, trailer http.Header, ok bool) {
