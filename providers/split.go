@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"sallyport/providers/driver"
@@ -24,9 +22,8 @@ const (
 type splitter struct {
 	d       driver.Driver
 	caps    driver.Capabilities
-	least   int64      // bytes of a part
-	buffers *sync.Pool // of *[]byte
-	lent    *atomic.Int64
+	least   int64 // bytes of a part
+	buffers *partBuffers
 }
 
 func newSplitter(d driver.Driver, part int64) splitter {
@@ -34,7 +31,8 @@ func newSplitter(d driver.Driver, part int64) splitter {
 		part = leastSplitPart
 	}
 	caps := d.Capabilities()
-	return splitter{d: d, caps: caps, least: max(part, caps.MinPart), buffers: &sync.Pool{}, lent: &atomic.Int64{}}
+	least := max(part, caps.MinPart)
+	return splitter{d: d, caps: caps, least: least, buffers: newPartBuffers(least)}
 }
 
 // partSize returns the length of all parts but the last, the shortest that fits size into so many parts as there may be.
@@ -139,9 +137,9 @@ func (j *splitPut) sendBuffered(ctx context.Context) error {
 	defer cancel()
 	filled, free := make(chan []byte), make(chan []byte, 2)
 	for range 2 {
-		buf := j.getBuffer()
-		defer j.putBuffer(buf)
-		free <- *buf
+		buf := j.buffers.get(j.partSize)
+		defer j.buffers.put(buf)
+		free <- buf.bytes
 	}
 	var sendErr error
 	done := make(chan struct{})
@@ -198,20 +196,6 @@ func (j *splitPut) fill(ctx context.Context, filled chan<- []byte, free <-chan [
 		}
 	}
 	return nil
-}
-
-func (j *splitPut) getBuffer() *[]byte {
-	j.lent.Add(1)
-	if buf, ok := j.buffers.Get().(*[]byte); ok && int64(cap(*buf)) >= j.partSize {
-		return buf
-	}
-	buf := make([]byte, j.partSize)
-	return &buf
-}
-
-func (j *splitPut) putBuffer(buf *[]byte) {
-	j.buffers.Put(buf)
-	j.lent.Add(-1)
 }
 
 // recognise returns the object's Info if it is the one of this upload. Nobody else knows the upload's id, so that it has completed if its

@@ -64,10 +64,13 @@ func (s *Store) Name() string { return s.name }
 func (s *Store) Capabilities() Capabilities { return s.caps }
 
 // BuffersLent returns how many buffers calls hold in memory to send them, the driver's own not counted: none while no call is under way.
-func (s *Store) BuffersLent() int64 { return s.retry.buffers.Lent() + s.split.lent.Load() }
+func (s *Store) BuffersLent() int64 { return s.retry.buffers.Lent() + s.split.buffers.notGivenBack() }
 
 // Close releases the driver. Close twice is harmless.
-func (s *Store) Close() error { return s.chain.Close() }
+func (s *Store) Close() error {
+	s.split.buffers.drop()
+	return s.chain.Close()
+}
 
 // Put replaces the object at key by exactly size bytes of body, as driver.Driver says.
 //

@@ -34,7 +34,7 @@ const (
 	minPart    = 5 << 20
 	maxPart    = 5 << 30
 	maxObject  = 5 << 40
-	splitAbove = 64 << 20
+	splitAbove = 65 << 20 // 64 MiB of plaintext go in one piece, which needs no large buffers
 )
 
 // Bucket is a driver.Driver over one bucket and prefix. Beside the driver's methods, whose contract is in package driver, it has Probe for the
