@@ -6,14 +6,14 @@ import "errors"
 var (
 	// ErrWrongKey means that no key slot opens with the given password or key. An altered slot looks the same.
 	ErrWrongKey = errors.New("this password or key opens none of the vault's key slots; check capitals, keyboard layout and missing characters, " +
-		"or try another of the vault's passwords or its 64-digit key; if you are sure of it, the vault file may be damaged: use a copy from the state directory or recovery kit")
+		"or try another of the vault's passwords or its 64-digit key; if you are sure of it, the vault file may be damaged: use the copy in a state directory")
 	// ErrDamaged means that bytes are not what this program writes: cut, altered, or something else altogether.
-	ErrDamaged = errors.New("damaged or not a vault file; use an undamaged copy (the state directory and the recovery kit hold one)")
+	ErrDamaged = errors.New("damaged or not a vault file; use an undamaged copy (the state directory of a gateway holds one)")
 	// ErrForged means that a slot opened but the rest of the file was not written by a holder of the vault's keys.
 	ErrForged = errors.New("the vault file was altered after it was written; do not use this storage until you know who changed it, and restore " +
-		"the file from the state directory or the recovery kit")
+		"the file from the state directory of a gateway")
 	// ErrRollback means that the file is older than, or differs from, the one this gateway used last.
-	ErrRollback = errors.New("the vault file is not the newest this gateway has seen; restore the newest one from the state directory or the recovery kit")
+	ErrRollback = errors.New("the vault file is not the newest this gateway has seen; restore the newest one from the state directory of a gateway")
 	// ErrOtherVault means that the file belongs to another vault than the pinned one.
 	ErrOtherVault = errors.New("the vault file belongs to another vault; check which storage and which state directory are configured")
 	// ErrTooNew means that the data uses something this version does not know.

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"sallyport/crypto/vault"
 	"sallyport/gateway"
@@ -128,6 +129,7 @@ func (c *quickstartCommand) compose(v *vaults.Vault, socket *gateway.Socket, sta
 	if err != nil {
 		return nil, nil, err
 	}
+	debug.FreeOSMemory() // Argon2id's 256 MiB would stay for minutes
 	server := gateway.New(&gateway.Options{
 		Vaults: []*vaults.Vault{v}, Credentials: credentials, Region: quickstartRegion, Domains: []string{"localhost", "s3.localhost"},
 		Socket: socket, StateDir: state, Sweepers: []gateway.Sweeper{sweeper}, Log: log,

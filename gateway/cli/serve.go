@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -57,6 +58,7 @@ func (c *serveCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 	if err != nil {
 		return err
 	}
+	debug.FreeOSMemory() // Argon2id's 256 MiB for each password would stay for minutes
 	server := gateway.New(&gateway.Options{
 		Vaults: all, Credentials: credentials, Region: cfg.Region, Domains: cfg.Domains, TrustedProxies: proxies, Socket: sockets.s3,
 		Admin: sockets.admin, Pprof: cfg.Admin.Pprof, StateDir: cfg.StateDir, Sweepers: opened.sweepers, Health: opened.health, Drain: cfg.Limits.Drain, Metrics: metrics, Log: log,

@@ -210,7 +210,10 @@ func (c *vaultPasswdCommand) Run(ctx context.Context, stdio *Stdio) (err error) 
 	}
 	if replace {
 		stdio.printf("The password %q is changed. The old one opens nothing written from now on; a copy of the old vault file that somebody\n"+
-			"took earlier still opens with it, and with that all that was written before. Quickstart's S3 access key is a new one.\n", c.Label)
+			"took earlier still opens with it, and with that all that was written before.\n", c.Label)
+		if c.Dir != "" {
+			stdio.printf("Quickstart's S3 access key is a new one: it prints it when it is started again.\n")
+		}
 		return nil
 	}
 	stdio.printf("The password %q is added; the 64-digit key and other passwords work as before.\n", c.Label)

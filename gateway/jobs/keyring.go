@@ -178,7 +178,7 @@ func FindVaultFile(path string) (*vault.File, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return nil, fmt.Errorf("no vault file in %s nor in any folder above: name it with --vault-file; a copy is in the gateway's state directory and in the recovery kit",
+			return nil, fmt.Errorf("no vault file in %s nor in any folder above: name it with --vault-file; a copy is in the gateway's state directory",
 				filepath.Join(from, filepath.FromSlash(vault.Directory)))
 		}
 		dir = parent

@@ -144,7 +144,7 @@ func (d *StateDir) copyHint() string {
 			return "the copy in " + path
 		}
 	}
-	return "a copy of it (the state directory and your recovery kit may hold one)"
+	return "a copy of it (the state directory of another gateway may hold one)"
 }
 
 // dropOlder removes the copies of all generations before newest, also of those that the root has lost since.
