@@ -56,7 +56,7 @@ type commands struct {
 	Serve      serveCommand      `cmd:"" help:"Serve the vaults of a configuration file."`
 	Doctor     doctorCommand     `cmd:"" help:"Try everything a configuration relies on: files, clock, TLS, ports, storage, vaults."`
 	Vault      struct {
-		Create vaultCreateCommand `cmd:"" help:"Make a new vault in an empty root and show its 64-digit key once."`
+		Create vaultCreateCommand `cmd:"" help:"Make a new vault in a root that holds none, with the secret that the configuration's unlock names if that file exists, and show a new 64-digit key once."`
 		Status vaultStatusCommand `cmd:"" help:"Show what is known of a vault; with its key or password, also its buckets."`
 		Passwd vaultPasswdCommand `cmd:"" help:"Add a password, or change it: the old one then opens nothing new."`
 	} `cmd:"" help:"Make and look after vaults."`

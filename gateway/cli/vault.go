@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -19,7 +21,8 @@ type vaultFlags struct {
 	Name   string `help:"Which vault of the configuration; not needed if there is one." placeholder:"NAME"`
 	Dir    string `help:"Folder made by quickstart." type:"path" placeholder:"DIR" xor:"where"`
 
-	etag string // what the configuration says of a vault still to be made
+	etag       string      // what the configuration says of a vault still to be made
+	configured unlockFlags // what the configuration says that serve opens the vault with
 }
 
 // open returns the vault, locked, and what closes its store. With readOnly it takes no lock on a folder, so that it works beside a
@@ -49,6 +52,7 @@ func (f *vaultFlags) openConfigured(ctx context.Context, stdio *Stdio, hasher *v
 		return nil, nil, err
 	}
 	f.etag = picked.ETag
+	f.configured = unlockFlags{KeyFile: picked.Unlock.KeyFile, PasswordFile: picked.Unlock.PasswordFile}
 	log, err := newLogger(cfg, stdio)
 	if err != nil {
 		return nil, nil, err
@@ -91,8 +95,9 @@ func (c *vaultCreateCommand) Run(ctx context.Context, stdio *Stdio) (err error) 
 		return fmt.Errorf("vault %q: %w; it is left as it is", v.Name(), vaults.ErrVaultExists)
 	}
 	create := vaults.CreateOptions{ETag: vault.ETagPolicy(cmp.Or(c.ETag, c.etag, string(vault.ETagMD5)))}
-	if c.given() {
-		unlock, err := c.unlockFlags.read(ctx, stdio, "the new vault")
+	from, stillToWrite := c.source()
+	if from.given() {
+		unlock, err := from.read(ctx, stdio, "the new vault")
 		if err != nil {
 			return err
 		}
@@ -117,7 +122,23 @@ func (c *vaultCreateCommand) Run(ctx context.Context, stdio *Stdio) (err error) 
 		return err
 	}
 	stdio.printf("Vault %q is made.\n", v.Name())
+	if stillToWrite != "" {
+		stdio.printf("serve opens it with %s, which does not exist yet: put there what opens this vault.\n", stillToWrite)
+	}
 	return nil
+}
+
+// source is where the new vault's key or password comes from: the flags, else the file that serve will open it with. A vault that the configuration's
+// own file does not open would be of no use. stillToWrite is that file, if it is not there.
+func (c *vaultCreateCommand) source() (from *unlockFlags, stillToWrite string) {
+	file := cmp.Or(c.configured.KeyFile, c.configured.PasswordFile)
+	if _, err := os.Stat(file); file != "" && errors.Is(err, fs.ErrNotExist) {
+		return &c.unlockFlags, file
+	}
+	if c.given() {
+		return &c.unlockFlags, ""
+	}
+	return &c.configured, ""
 }
 
 type vaultStatusCommand struct {
