@@ -49,6 +49,7 @@ func (s *Service) openBody(ctx context.Context, r *storedRevision, layout *objec
 	case length == 0 && errors.Is(err, io.EOF):
 		return b, nil
 	case err != nil:
+		s.buffers.takeBack(&b.lent)
 		return nil, errors.Join(b.failure(err), source.Close())
 	}
 	return b, nil

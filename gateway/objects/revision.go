@@ -44,20 +44,21 @@ func (s *Service) locate(ctx context.Context, bucket, key string) (*place, error
 // revision is one revision of a stored object whose tail was opened and belongs where it lies.
 type storedRevision struct {
 	*place
-	info   *providers.Info
-	id     object.Identity
-	secret keys.ObjectSecret
-	meta   *object.Metadata
-	etag   string
-	end    []byte // the file's last bytes, the tail among them; all of the file if it is small
-	begun  *begunRead
-	lent   lentBuffers // of which end may be one
+	info    *providers.Info
+	id      object.Identity
+	secret  keys.ObjectSecret
+	meta    *object.Metadata
+	etag    string
+	end     []byte // the file's last bytes, the tail among them; all of the file if it is small
+	begun   *begunRead
+	lent    lentBuffers // of which end may be one
+	buffers *bufferPool
 }
 
 // openRevision reads the last bytes of an object, at least a tail's length of them, or begins to read all of it with fromStart, and opens
 // its tail. What it leaves open, close closes.
 func (s *Service) openRevision(ctx context.Context, at *place, customer *CustomerKey, last int64) (*storedRevision, error) {
-	r := &storedRevision{place: at}
+	r := &storedRevision{place: at, buffers: s.buffers}
 	var err error
 	if last == fromStart {
 		err = s.begin(ctx, r)
@@ -65,11 +66,13 @@ func (s *Service) openRevision(ctx context.Context, at *place, customer *Custome
 		r.end, r.info, err = readEnd(ctx, at, last, "")
 	}
 	if err != nil {
+		r.close()
 		return nil, err
 	}
 	if err := r.openTail(customer); err != nil {
+		err = s.explain(ctx, r, err)
 		r.close()
-		return nil, s.explain(ctx, r, err)
+		return nil, err
 	}
 	if r.etag, err = etagOf(at.bucket.Vault, r.id.Mode, r.meta.ETag, r.info.ETag); err != nil {
 		r.close()
@@ -97,8 +100,9 @@ func (s *Service) begin(ctx context.Context, r *storedRevision) error {
 	return nil
 }
 
-// close ends a read that was begun and is not being gone on with.
+// close ends a read that was begun and is not being gone on with. Its last bytes may not be used after that.
 func (r *storedRevision) close() {
+	r.buffers.takeBack(&r.lent)
 	if r.begun != nil {
 		_ = r.begun.ReadCloser.Close()
 	}
