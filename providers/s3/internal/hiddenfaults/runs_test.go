@@ -9,7 +9,6 @@ import (
 	"hash/fnv"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,11 +18,17 @@ import (
 	"sallyport/providers"
 )
 
-// Run a seed alone with: go test -run TestHiddenFaults -v -seed N ./providers/s3/internal/hiddenfaults.
+// The usual run is a sample. All of it, about two minutes of one processor, is
+//
+//	go test ./providers/s3/internal/hiddenfaults -runs 20000 -timeout 30m
+//
+// which -first N can cut into shares; and one seed with its requests
+//
+//	go test ./providers/s3/internal/hiddenfaults -run TestHiddenFaults -v -seed N
 var (
 	seedFlag  = flag.Int64("seed", -1, "run this seed alone and show its requests")
 	firstFlag = flag.Int64("first", 0, "the first seed")
-	runsFlag  = flag.Int64("runs", 20_000, "how many seeds are run")
+	runsFlag  = flag.Int64("runs", 1500, "how many seeds are run")
 )
 
 // faults are the ways in which a request can fail.
@@ -81,12 +86,11 @@ type run struct {
 	what     string
 }
 
-// drawn decides everything about a run. Which request fails is said by what it asks for and how often that came, not by when: so goroutines do
-// not matter.
+// drawn decides everything about a run. Which request fails is said by what it asks for and how often that came, not by when.
 func drawn(seed int64, templates []*template) *run {
-	rnd := rand.New(rand.NewPCG(uint64(seed), 1)) //nolint:gosec // repeatable on purpose.
+	rnd := rand.New(rand.NewPCG(uint64(seed), 1))
 	r := &run{seed: seed, template: templates[rnd.IntN(len(templates))], struck: map[string]bool{}}
-	all, total := operations(r.template), 0
+	all, total := r.template.operations, 0
 	for _, op := range all {
 		total += op.weight
 	}
@@ -133,8 +137,8 @@ func drawn(seed int64, templates []*template) *run {
 		r.what = fmt.Sprintf("anything, at %d %% of the requests", share)
 		r.plan = func(label string, nth int) *fault {
 			h := fnv.New64a()
-			fmt.Fprintf(h, "%d %s %d", seed, label, nth)
-			own := rand.New(rand.NewPCG(h.Sum64(), 2)) //nolint:gosec // repeatable on purpose.
+			_, _ = fmt.Fprintf(h, "%d %s %d", seed, label, nth)
+			own := rand.New(rand.NewPCG(h.Sum64(), 2))
 			if own.Uint32N(100) >= share {
 				return nil
 			}
@@ -197,6 +201,9 @@ func (r *run) do(t *testing.T) (o outcome) {
 
 // check holds what is there against what was answered.
 func (r *run) check(ctx context.Context, g *gateway, err error) error {
+	if errors.Is(err, errFewer) && r.struckAny("bit flipped") {
+		return nil
+	}
 	if errors.Is(err, errWrong) {
 		return err
 	}
@@ -237,7 +244,11 @@ func (r *run) check(ctx context.Context, g *gateway, err error) error {
 	if r.op.after == nil {
 		return nil
 	}
-	return r.op.after(ctx, g, err, unclear)
+	problem := r.op.after(ctx, g, err, unclear)
+	if errors.Is(problem, errNoCompletion) && kindOf(problem) == objects.InvalidPart && r.struckAny("wrong ETag") {
+		return nil // no service can be held to what it does not tell; it is noticed, and the old object stays
+	}
+	return problem
 }
 
 // changed tells whether the object that the operation is about is the new one, byte by byte. What is neither is a loss or a mixture.
@@ -266,7 +277,7 @@ func makeTemplates(t *testing.T) []*template {
 	var all []*template
 	for _, f := range flavours() {
 		tm := newTemplate(t, f)
-		for _, op := range operations(tm) {
+		for _, op := range tm.operations {
 			if op.only != "" && op.only != tm.name {
 				continue
 			}
@@ -293,13 +304,13 @@ func TestHiddenFaults(t *testing.T) {
 	if *seedFlag >= 0 {
 		first, runs = *seedFlag, 1
 	} else if testing.Short() {
-		runs = min(runs, 500)
+		runs = min(runs, 300)
 	}
 	began := time.Now()
-	healed, failed, requests, kinds := 0, 0, 0, map[string]int{}
+	healed, failed, problems, requests, kinds := 0, 0, 0, 0, map[string]int{}
 	var longest time.Duration
 	var longestSeed int64
-	for seed := first; seed < first+runs && !t.Failed(); seed++ {
+	for seed := first; seed < first+runs && problems < 10; seed++ {
 		synctest.Test(t, func(t *testing.T) {
 			r := drawn(seed, templates)
 			o := r.do(t)
@@ -307,6 +318,7 @@ func TestHiddenFaults(t *testing.T) {
 				t.Logf("seed %d: %s, %s, %s\nanswer after %s: %v\nrequests:\n  %s", seed, r.template.name, r.op.name, r.what, o.took, o.err, strings.Join(o.requests, "\n  "))
 			}
 			if o.problem != nil {
+				problems++
 				t.Errorf("seed %d: %v", seed, o.problem)
 			}
 			if o.took > longest {
@@ -335,4 +347,22 @@ func TestHiddenFaults(t *testing.T) {
 	}
 }
 
-func TestMain(m *testing.M) { os.Exit(m.Run()) }
+// TestSeedsRepeat: a seed that fails must fail again. What is left to chance is which of several reads in parallel finds an idle connection: after a reset
+// on one of those net/http tries again by itself.
+func TestSeedsRepeat(t *testing.T) {
+	templates := makeTemplates(t)
+	for seed := int64(1 << 20); seed < 1<<20+150; seed++ {
+		var first string
+		for again := range 2 {
+			synctest.Test(t, func(t *testing.T) {
+				r := drawn(seed, templates)
+				o := r.do(t)
+				came := fmt.Sprintf("kind %d, success %v, %v", kindOf(o.err), o.err == nil, o.problem)
+				if again > 0 && came != first {
+					t.Errorf("seed %d, %s: %s, then %s", seed, r.what, first, came)
+				}
+				first = came
+			})
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"maps"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"sallyport/providers/s3/internal/awslike"
 )
@@ -60,7 +62,7 @@ type wire struct {
 
 func newWire(service *awslike.Service) *wire {
 	w := &wire{service: service, pipes: &pipes{waiting: make(chan net.Conn), closed: make(chan struct{})}, ended: make(chan struct{}), seen: map[string]int{}}
-	w.server = &http.Server{Handler: w} //nolint:gosec // there is no network.
+	w.server = &http.Server{Handler: w}
 	w.serving.Go(func() { _ = w.server.Serve(w.pipes) })
 	return w
 }
@@ -70,6 +72,7 @@ func (w *wire) close() {
 	close(w.ended)
 	_ = w.server.Close()
 	w.serving.Wait()
+	time.Sleep(time.Second) // of the bubble's: net/http's server stays half a second on a connection that it ends early
 }
 
 // fails sets what goes wrong from now on, and who leaves.
@@ -93,27 +96,30 @@ func labelOf(r *http.Request) string {
 	return strings.TrimSpace(randomName.ReplaceAllString(r.Method+" "+r.URL.RequestURI(), "-*") + " " + r.Header.Get("Range"))
 }
 
-func (w *wire) next(r *http.Request) (fault, context.CancelFunc) {
+// next says what happens to a request, and when: no two of those under way at the same time are answered at the same time, so that it is not the
+// goroutines that decide which of them fails first.
+func (w *wire) next(r *http.Request) (f fault, leave context.CancelFunc, after time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	label := labelOf(r)
 	w.seen[label]++
 	entry := fmt.Sprintf("%s #%d", label, w.seen[label])
-	var f *fault
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, entry)
+	after = time.Microsecond + time.Duration(h.Sum64()%uint64(time.Millisecond))
 	if w.plan != nil {
-		f = w.plan(label, w.seen[label])
+		if planned := w.plan(label, w.seen[label]); planned != nil {
+			f, entry = *planned, entry+": "+planned.name
+		}
 	}
-	if f == nil {
-		w.trace = append(w.trace, entry)
-		return fault{}, w.leave
-	}
-	w.trace = append(w.trace, entry+": "+f.name)
-	return *f, w.leave
+	w.trace = append(w.trace, entry)
+	return f, w.leave, after
 }
 
 // ServeHTTP implements http.Handler.
 func (w *wire) ServeHTTP(out http.ResponseWriter, r *http.Request) {
-	f, leave := w.next(r)
+	f, leave, after := w.next(r)
+	time.Sleep(after)
 	if f.leave == 1 {
 		leave()
 	}
@@ -179,7 +185,7 @@ func errorAnswer(f *fault) *httptest.ResponseRecorder {
 	}
 	a.WriteHeader(f.status)
 	if f.code != "" {
-		fmt.Fprintf(a, `<?xml version="1.0" encoding="UTF-8"?>`+"\n<Error><Code>%s</Code><Message>as planned</Message></Error>", f.code)
+		_, _ = fmt.Fprintf(a, `<?xml version="1.0" encoding="UTF-8"?>`+"\n<Error><Code>%s</Code><Message>as planned</Message></Error>", f.code)
 	}
 	return a
 }

@@ -52,8 +52,23 @@ func content(seed uint64, n int) []byte {
 	return b
 }
 
+// sums remembers MD5s of contents, which no run changes: they took half of the time.
+type sums map[*byte]string
+
+func (s sums) of(b []byte) string {
+	if len(b) == 0 {
+		return md5Hex(b)
+	}
+	sum, ok := s[&b[0]]
+	if !ok {
+		sum = md5Hex(b)
+		s[&b[0]] = sum
+	}
+	return sum
+}
+
 func md5Hex(b []byte) string {
-	sum := md5.Sum(b) //nolint:gosec // ETags are MD5 by S3's definition.
+	sum := md5.Sum(b)
 	return hex.EncodeToString(sum[:])
 }
 
@@ -87,12 +102,14 @@ type template struct {
 	held    openUpload
 	large   openUpload
 
-	requests map[string][]string // of each operation when nothing goes wrong
+	sums       sums
+	operations []operation
+	requests   map[string][]string // of each operation when nothing goes wrong
 }
 
 func newTemplate(t *testing.T, f flavour) *template {
 	t.Helper()
-	tm := &template{flavour: f, dir: t.TempDir(), objects: stored(), requests: map[string][]string{}, service: awslike.New("example-bucket")}
+	tm := &template{flavour: f, dir: t.TempDir(), objects: stored(), requests: map[string][]string{}, sums: sums{}, service: awslike.New("example-bucket")}
 	tm.service.Lacks, tm.service.MinPart = f.lacks, 64<<10
 	for _, name := range []string{"access", "secret"} {
 		if err := os.WriteFile(filepath.Join(tm.dir, name), []byte(name+"\n"), 0o600); err != nil {
@@ -103,7 +120,11 @@ func newTemplate(t *testing.T, f flavour) *template {
 		w := newWire(tm.service)
 		defer w.close()
 		g := openGateway(t, tm, w)
-		defer g.close()
+		defer func() {
+			if err := g.close(); err != nil {
+				t.Error(err)
+			}
+		}()
 		if err := g.CreateBucket(t.Context(), bucketName); err != nil {
 			t.Fatal(err)
 		}
@@ -115,6 +136,7 @@ func newTemplate(t *testing.T, f flavour) *template {
 		tm.held = g.begin(t, "up/held", content(20, 3000))
 		tm.large = g.begin(t, "up/large", content(21, 5<<20), content(22, 1000))
 	})
+	tm.operations = operations(tm)
 	return tm
 }
 
@@ -173,7 +195,7 @@ func bodyOf(b []byte) *checksum.Reader {
 
 func (g *gateway) put(ctx context.Context, key string, b []byte, c objects.WriteConditions) (*objects.PutOutput, error) {
 	out, err := g.Put(ctx, &objects.PutInput{Bucket: bucketName, Key: key, Size: int64(len(b)), Body: bodyOf(b), Conditions: c})
-	if err == nil && out.ETag != md5Hex(b) {
+	if err == nil && out.ETag != g.template.sums.of(b) {
 		return nil, fmt.Errorf("%w: the ETag of a put is %s", errWrong, out.ETag)
 	}
 	return out, err
@@ -192,7 +214,7 @@ func (g *gateway) get(ctx context.Context, in objects.GetInput) ([]byte, error) 
 
 func (g *gateway) part(ctx context.Context, ref objects.UploadRef, n int, b []byte) (*objects.PartInfo, error) {
 	p, err := g.PutPart(ctx, &objects.PutPartInput{UploadRef: ref, Number: n, Size: int64(len(b)), Body: bodyOf(b)})
-	if err == nil && p.ETag != md5Hex(b) {
+	if err == nil && p.ETag != g.template.sums.of(b) {
 		return nil, fmt.Errorf("%w: the ETag of a part is %s", errWrong, p.ETag)
 	}
 	return p, err
