@@ -57,7 +57,8 @@ func (p *progressReader) Read(b []byte) (int, error) {
 // setDeadline ignores a connection that has none to set (a test recorder): there is then no client to wait for.
 func (p *progressReader) setDeadline(t time.Time) { _ = p.control.SetReadDeadline(t) }
 
-// progressWriter cuts a client that takes too slowly: every write may take interval for each step bytes of it.
+// progressWriter cuts a client that takes too slowly: every write may take interval, and interval for each step bytes of it, and so may an answer
+// without a body. The server lifts the deadline when the answer is out.
 type progressWriter struct {
 	http.ResponseWriter
 	control  *http.ResponseController
@@ -72,6 +73,7 @@ func (p *progressWriter) WriteHeader(status int) {
 	if p.status == 0 {
 		p.status = status
 	}
+	_ = p.control.SetWriteDeadline(time.Now().Add(p.interval))
 	p.ResponseWriter.WriteHeader(status)
 }
 
