@@ -59,16 +59,17 @@ func grouped(text string, n int, separator string) string {
 // searcher looks for all canaries in one pass.
 type searcher struct {
 	known  canaries
-	begins []bool              // by the first three bytes of a canary
-	groups map[string][]string // by the same
+	begins []uint64            // a bit for every three bytes, set where a canary begins with them
+	groups map[string][]string // by the same three bytes
 }
 
 const canaryPrefix = 3
 
 func (c canaries) searcher() *searcher {
-	s := &searcher{c, make([]bool, 1<<(8*canaryPrefix)), map[string][]string{}}
+	s := &searcher{c, make([]uint64, 1<<(8*canaryPrefix)/64), map[string][]string{}}
 	for canary := range c {
-		s.begins[int(canary[0])<<16|int(canary[1])<<8|int(canary[2])] = true
+		window := int(canary[0])<<16 | int(canary[1])<<8 | int(canary[2])
+		s.begins[window/64] |= 1 << (window % 64)
 		s.groups[canary[:canaryPrefix]] = append(s.groups[canary[:canaryPrefix]], canary)
 	}
 	return s
@@ -81,8 +82,8 @@ func (s *searcher) search(text []byte) (found []string) {
 	seen := map[string]bool{}
 	window := 0
 	for i, b := range text {
-		window = (window<<8 | int(b)) & (len(s.begins) - 1)
-		if !s.begins[window] || i < canaryPrefix-1 {
+		window = (window<<8 | int(b)) & (1<<(8*canaryPrefix) - 1)
+		if s.begins[window/64]>>(window%64)&1 == 0 || i < canaryPrefix-1 {
 			continue
 		}
 		rest := text[i-canaryPrefix+1:]

@@ -6,6 +6,7 @@ import (
 	"crypto/md5"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
@@ -92,6 +93,7 @@ func newSSEC(raw []byte) ssecKey {
 func randomKey() []byte {
 	raw := make([]byte, 32)
 	_, _ = rand.Read(raw) // it cannot fail
+	theSuite().keep("a customer's key", hex.EncodeToString(raw))
 	return raw
 }
 

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// noise returns n bytes that do not compress and are the same for the same seed.
+// noise returns n bytes that hardly compress, carry the suite's mark and are the same for the same seed.
 func noise(seed uint64, n int) []byte {
 	var key [32]byte
 	for i := range 8 {
@@ -24,7 +24,7 @@ func noise(seed uint64, n int) []byte {
 	}
 	b := make([]byte, n)
 	_, _ = rand.NewChaCha8(key).Read(b) // it cannot fail
-	return b
+	return theSuite().marked(b, 0)
 }
 
 // writeFile writes a file and the folders above it.
@@ -47,7 +47,7 @@ func writeNoise(t testing.TB, path string, seed uint64, size int64) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = io.CopyN(f, rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), 1}), size)
+	_, err = io.CopyN(f, &markedReader{Reader: rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), 1})}, size)
 	if closing := f.Close(); err == nil {
 		err = closing
 	}

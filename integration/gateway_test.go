@@ -63,6 +63,10 @@ func (q quickstart) start(t testing.TB) *gateway {
 	if err := json.Unmarshal([]byte(line), g); err != nil {
 		t.Fatalf("first line of quickstart --json: %v: %q, standard error:\n%s", err, line, g.stderr.String())
 	}
+	if g.RecoveryKey != "" {
+		theSuite().keep("a vault's key", g.RecoveryKey)
+	}
+	theSuite().keep("an S3 secret", g.SecretKey)
 	return g
 }
 
@@ -91,6 +95,7 @@ func (g *gateway) keyFile(t testing.TB) string {
 // secretFile writes a secret to a file that only this user can read.
 func secretFile(t testing.TB, text string) string {
 	t.Helper()
+	theSuite().keep("a secret in a file", text)
 	path := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
 		t.Fatal(err)

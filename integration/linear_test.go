@@ -64,6 +64,7 @@ func linearMinIO(t *testing.T) string {
 	if err := client.MakeBucket(t.Context(), "vault", minio.MakeBucketOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	theSuite().storage(t, client, "vault")
 	return fmt.Sprintf(settings, server.Endpoint, secretFile(t, server.AccessKey), secretFile(t, server.SecretKey))
 }
 

@@ -13,7 +13,12 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := theSuite().sum(!testing.Short() && flag.Lookup("test.run").Value.String() == "" && code == 0); err != nil {
+		fmt.Println("FAIL", err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // needsPrograms leaves a test out in -short, which has neither the built binary nor the clients.

@@ -36,6 +36,7 @@ func newOnMinIO(t testing.TB) *onMinIO {
 	if err := m.client.MakeBucket(t.Context(), sealedBucket, minio.MakeBucketOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	theSuite().storage(t, m.client, sealedBucket)
 	cli := command(t)
 	m.keyFile = writeFile(t, filepath.Join(m.dir, "vault.key"), []byte(cli.run(t, "key", "new")))
 	writeFile(t, filepath.Join(m.dir, "access"), []byte(m.minio.AccessKey+"\n"))

@@ -65,6 +65,7 @@ type process struct {
 func spawn(t testing.TB, cmd *exec.Cmd, prepare ...func() error) *process {
 	t.Helper()
 	p := &process{t: t, cmd: cmd, exited: make(chan struct{})}
+	ready := theSuite().gateway(t, cmd)
 	if cmd.Stdout == nil {
 		cmd.Stdout = &p.stdout
 	}
@@ -104,6 +105,9 @@ func spawn(t testing.TB, cmd *exec.Cmd, prepare ...func() error) *process {
 		p.stop()
 		p.judge()
 	})
+	if ready != nil {
+		ready(p)
+	}
 	return p
 }
 

@@ -165,6 +165,9 @@ func (o *Op) changes() bool {
 // valueOf names a content of so many bytes that nothing else in the history has.
 func valueOf(client, n, size int) string { return fmt.Sprintf("c%d.%d/%d", client, n, size) }
 
+// Mark stands in every body that has room for it, so that a body can be recognised where it must not be.
+const Mark = "canary-of-the-histories-qk3v7t2m"
+
 // Body makes the bytes of a value, at least as many as its name has.
 func Body(value string) []byte {
 	_, digits, _ := strings.Cut(value, "/")
@@ -175,6 +178,9 @@ func Body(value string) []byte {
 	body := make([]byte, max(size, len(value)+1))
 	n := copy(body, value+"\n")
 	_, _ = rand.NewChaCha8(sha256.Sum256([]byte(value))).Read(body[n:]) // it cannot fail
+	if len(body)-n > 2*len(Mark) {
+		copy(body[n:], Mark)
+	}
 	return body
 }
 
