@@ -152,7 +152,8 @@ func (v *Vault) NewIdentity(mode object.Mode) (object.Identity, error) {
 	return id, nil
 }
 
-// ObjectSecret returns the secret of an object in mode V. An epoch that the loaded vault file lacks is ErrUnknownEpoch: Reload, then ask again.
+// ObjectSecret returns the secret of an object in mode V. An epoch that the loaded vault file lacks is ErrUnknownEpoch: the vault was changed
+// elsewhere since it was opened, and is to be opened again.
 func (v *Vault) ObjectSecret(id object.Identity) (keys.ObjectSecret, error) {
 	k, err := v.epoch(id.Epoch)
 	if err != nil {

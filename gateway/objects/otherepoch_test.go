@@ -1,0 +1,78 @@
+package objects_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+
+	"sallyport/config/secret"
+	"sallyport/gateway/cache"
+	"sallyport/gateway/checksum"
+	"sallyport/gateway/objects"
+	"sallyport/gateway/vaults"
+	"sallyport/gateway/vaults/vaultstest"
+	"sallyport/providers"
+	"sallyport/providers/mem"
+)
+
+// TestPasswordChangedElsewhere is what docs/operations.md says of it: a gateway keeps the vault file of its start, what was sealed with newer keys
+// it calls damaged and leaves alone, and opened again it reads all.
+func TestPasswordChangedElsewhere(t *testing.T) {
+	store := providers.Open("shared", mem.New(&mem.Options{MaxKey: 2048}), &providers.StoreOptions{})
+	unlock := vaults.Unlock{Key: vaultstest.Key(t)}
+	gatewayOn := func() (*vaults.Vault, *objects.Service) {
+		v := vaultstest.NewVault(t, vaultstest.Options{Store: store})
+		return v, objects.New(&objects.Options{Vaults: vaults.NewSet(nil, v), Cache: cache.New(&cache.Options{})})
+	}
+	put := func(s *objects.Service, key string) {
+		t.Helper()
+		b := []byte("content of " + key)
+		if _, err := s.Put(t.Context(), &objects.PutInput{
+			Bucket: "bucket", Key: key, Size: int64(len(b)), Body: checksum.NewReader(bytes.NewReader(b), &checksum.Options{Size: int64(len(b))}),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	get := func(s *objects.Service, key string) error {
+		out, err := s.Get(t.Context(), &objects.GetInput{Bucket: "bucket", Key: key})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = out.Body.Close() }()
+		b, err := io.ReadAll(out.Body)
+		if err == nil && string(b) != "content of "+key {
+			t.Errorf("%s holds %q", key, b)
+		}
+		return err
+	}
+	staying, before := gatewayOn()
+	if err := before.CreateBucket(t.Context(), "bucket"); err != nil {
+		t.Fatal(err)
+	}
+	put(before, "first")
+	changing, _ := gatewayOn()
+	for i, password := range []string{"unlikely Walrus teapot 41", "marble Quokka lantern 98"} {
+		if err := changing.SetPassword(t.Context(), unlock, secret.NewString(password), "password", i > 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, after := gatewayOn()
+	put(after, "second")
+	put(before, "third") // under the keys from before
+	for _, key := range []string{"first", "second", "third"} {
+		if err := get(after, key); err != nil {
+			t.Errorf("%s at a gateway that was started afterwards: %v", key, err)
+		}
+		err := get(before, key)
+		if e, ok := errors.AsType[*objects.Error](err); (key == "second") != (ok && e.Kind == objects.Damaged) || key != "second" && err != nil {
+			t.Errorf("%s at the gateway that ran all the time: %v", key, err)
+		}
+	}
+	if err := staying.Open(t.Context(), unlock); err != nil {
+		t.Fatal(err)
+	}
+	if err := get(before, "second"); err != nil {
+		t.Errorf("after it was opened again: %v", err)
+	}
+}
