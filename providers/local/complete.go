@@ -9,9 +9,9 @@ import (
 	"sallyport/providers/driver"
 )
 
-// Complete copies the parts into a temporary, publishes that, and then takes the parts away. Where the file system can share blocks
-// the copy is cheap; elsewhere it reads and writes everything once more. A crash between the last two steps leaves the object complete
-// and the upload open; completing it again writes the same bytes again.
+// Complete copies the parts into a temporary, publishes that, and takes the parts away before anybody else can change the object. Where the file
+// system can share blocks the copy is cheap; elsewhere it reads and writes everything once more. What a crash between the last two steps leaves is
+// retired by the next Open, see publishing.go: completing it again would put these bytes over what others wrote since.
 func (u uploads) Complete(ctx context.Context, up driver.Upload, parts []driver.Part, opts *driver.PutOptions) (*driver.Info, error) {
 	const op = "Complete"
 	if err := u.beginChange(ctx, op, up.Key); err != nil {
@@ -28,6 +28,12 @@ func (u uploads) Complete(ctx context.Context, up driver.Upload, parts []driver.
 	p, ok := u.names.path(up.Key)
 	if !ok {
 		return nil, failAs(driver.InvalidKey, op, up.Key, nil)
+	}
+	switch ended, err := u.endPublished(up, p); {
+	case err != nil:
+		return nil, failCommit(op, up.Key, err)
+	case ended:
+		return nil, failUpload(op, up)
 	}
 	size, err := u.checkParts(up, parts)
 	if err != nil {
@@ -48,10 +54,16 @@ func (u uploads) Complete(ctx context.Context, up driver.Upload, parts []driver.
 		return nil, failWrite(ctx, op, up.Key, err)
 	}
 	defer u.dropTemp(t)
-	if err := u.publish(ctx, t, up.Key, p, opts); err != nil {
+	steps := around{
+		before: func(t *temp) error { return u.notePublishing(up, t) },
+		after:  func() error { return u.endIfDurable(uploadDir(up.ID), p) },
+	}
+	if err := u.publish(ctx, t, up.Key, p, opts, &steps); err != nil {
+		if !driver.Is(err, driver.UnknownOutcome) {
+			u.dropPublishing(uploadDir(up.ID))
+		}
 		return nil, failCommit(op, up.Key, err)
 	}
-	u.retire(up)
 	return u.info(up.Key, t.stat), nil
 }
 
@@ -124,26 +136,22 @@ func (u uploads) appendPart(ctx context.Context, file File, up driver.Upload, pa
 }
 
 // retire takes the parts away from a completed upload. The object is there and durable, so a failure is no failure of Complete: the
-// upload then stays open until a sweep aborts it.
-func (u uploads) retire(up driver.Upload) {
-	dir := uploadDir(up.ID)
+// upload then stays open, with its record of what was published, until it is completed again, the folder is opened again or a sweep aborts it.
+func (u uploads) retire(dir string) error {
 	name := randomName()
 	u.temps.add(name)
 	defer u.temps.drop(name)
 	retired := tempDir + "/" + name
-	end, err := u.commit()
-	if err != nil {
-		return
-	}
-	defer end()
-	err = u.files.Rename(dir+"/"+partsName, retired)
+	err := u.files.Rename(dir+"/"+partsName, retired)
 	if err == nil {
+		u.publishing.drop(dir)
 		err = u.syncs.do(dir)
 		u.discard(retired)
 	}
 	if err != nil {
 		u.log.Warn("local folder: parts of a completed upload left behind", "error", err)
 	}
+	return err
 }
 
 // Abort moves the upload's directory among the temporaries and removes it there.
@@ -180,6 +188,7 @@ func (u uploads) Abort(ctx context.Context, up driver.Upload) error {
 	if err != nil {
 		return failAs(driver.UnknownOutcome, op, up.Key, err)
 	}
+	u.publishing.drop(dir)
 	u.discard(aborted)
 	return nil
 }

@@ -34,26 +34,27 @@ type marker struct {
 // Folder is a driver.Driver over one folder. Beside the driver's methods, whose contract is in package driver, it has Probe, Health
 // and Sweep for the program that runs it.
 type Folder struct {
-	files    FileSystem
-	log      *slog.Logger
-	now      func() time.Time
-	names    names
-	readOnly bool
-	noSync   bool
-	reserve  uint64
-	probe    Probe
-	clock    revisionClock
-	lock     io.Closer
-	dirs     *directories
-	syncs    *dirSyncs
-	listing  *listingCache
-	keys     namedLocks // serialises the last step of changes to one path
-	ends     namedLocks // serialises Complete and Abort of one upload
-	temps    tempSet
-	buffers  sync.Pool
-	health   health
-	closed   atomic.Bool
-	commits  sync.RWMutex // held for reading by what changes names, so that nothing changes after Close gave the lock back
+	files      FileSystem
+	log        *slog.Logger
+	now        func() time.Time
+	names      names
+	readOnly   bool
+	noSync     bool
+	reserve    uint64
+	probe      Probe
+	clock      revisionClock
+	lock       io.Closer
+	dirs       *directories
+	syncs      *dirSyncs
+	listing    *listingCache
+	keys       namedLocks // serialises the last step of changes to one path
+	ends       namedLocks // serialises Complete and Abort of one upload
+	temps      nameSet    // being written: a sweep leaves them alone
+	publishing nameSet    // directories of uploads whose object may have been published while they could not be ended
+	buffers    sync.Pool
+	health     health
+	closed     atomic.Bool
+	commits    sync.RWMutex // held for reading by what changes names, so that nothing changes after Close gave the lock back
 	// noDirSync is set when the file system cannot sync directories.
 	noDirSync atomic.Bool
 	foreign   atomic.Int64
@@ -82,7 +83,7 @@ func Open(ctx context.Context, config *Config, opts *Options) (*Folder, error) {
 		files = root
 	}
 	f := newFolder(files, config, opts)
-	if err := f.start(config); err != nil {
+	if err := f.start(ctx, config); err != nil {
 		if f.lock != nil {
 			err = errors.Join(err, f.lock.Close())
 		}
@@ -116,13 +117,13 @@ func newFolder(files FileSystem, config *Config, opts *Options) *Folder {
 		files: files, syncDir: f.syncs.do, made: f.listing.changed, removed: f.listing.removed, pins: map[string]int{}, durable: map[string]struct{}{},
 	}
 	f.keys.held, f.ends.held = map[string]*namedLock{}, map[string]*namedLock{}
-	f.temps.live = map[string]struct{}{}
+	f.temps.live, f.publishing.live = map[string]struct{}{}, map[string]struct{}{}
 	f.buffers.New = func() any { return new([copyBuffer]byte) }
 	return f
 }
 
 // start finds or makes the layout, takes the lock and looks what the file system can do.
-func (f *Folder) start(config *Config) error {
+func (f *Folder) start(ctx context.Context, config *Config) error {
 	volume, err := f.files.Volume()
 	if err != nil {
 		return fmt.Errorf("describe file system: %w", err)
@@ -165,6 +166,9 @@ func (f *Folder) start(config *Config) error {
 	}
 	f.names.strict = verbatimRules{foldsCase: f.probe.FoldsCase, normalises: f.probe.Normalises, windows: volume.Windows}
 	f.clock.step = f.probe.TimeStep
+	if err := f.endAllPublished(ctx); err != nil {
+		return fmt.Errorf("end uploads that were completed: %w", err)
+	}
 	for _, warning := range f.probe.Warnings {
 		f.log.Warn("local folder", "reason", warning)
 	}

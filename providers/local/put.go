@@ -45,7 +45,7 @@ func (f *Folder) Put(ctx context.Context, key string, body io.Reader, size int64
 	if err := ctx.Err(); err != nil {
 		return nil, fail(op, key, err)
 	}
-	if err := f.publish(ctx, t, key, p, opts); err != nil {
+	if err := f.publish(ctx, t, key, p, opts, nil); err != nil {
 		return nil, failCommit(op, key, err)
 	}
 	return f.info(key, t.stat), nil
@@ -106,9 +106,16 @@ func (f *Folder) checkConditions(old object, opts *driver.PutOptions) error {
 // publishTries bounds how often a directory that another program removes under our hands is made again.
 const publishTries = 5
 
+// around is what happens right before and right after a temporary becomes the object, while nobody else can change that. An error of before keeps it
+// from happening, one of after leaves its outcome unknown.
+type around struct {
+	before func(t *temp) error
+	after  func() error
+}
+
 // publish gives the temporary the name p under the conditions, and makes that durable. Unless the error is UnknownOutcome, what was at
-// p before still is. The temporary may remain and is the caller's to drop.
-func (f *Folder) publish(ctx context.Context, t *temp, key, p string, opts *driver.PutOptions) error {
+// p before still is. The temporary may remain and is the caller's to drop. steps may be nil.
+func (f *Folder) publish(ctx context.Context, t *temp, key, p string, opts *driver.PutOptions, steps *around) error {
 	end, err := f.commit()
 	if err != nil {
 		return err
@@ -116,7 +123,7 @@ func (f *Folder) publish(ctx context.Context, t *temp, key, p string, opts *driv
 	defer end()
 	dir := path.Dir(p)
 	f.dirs.pin(dir)
-	err = f.publishIn(ctx, dir, t, key, p, opts)
+	err = f.publishIn(ctx, dir, t, key, p, opts, steps)
 	f.dirs.unpin(dir)
 	if err != nil {
 		f.dirs.prune(dir) // what was made for nothing
@@ -125,12 +132,12 @@ func (f *Folder) publish(ctx context.Context, t *temp, key, p string, opts *driv
 }
 
 // publishIn is publish with the object's directory pinned.
-func (f *Folder) publishIn(ctx context.Context, dir string, t *temp, key, p string, opts *driver.PutOptions) error {
+func (f *Folder) publishIn(ctx context.Context, dir string, t *temp, key, p string, opts *driver.PutOptions, steps *around) error {
 	for try := 1; ; try++ {
 		if err := f.dirs.ensure(dir); err != nil {
 			return fmt.Errorf("make directory: %w", err)
 		}
-		err := f.place(ctx, t, p, opts)
+		err := f.place(ctx, t, p, opts, steps)
 		if errors.Is(err, fs.ErrNotExist) && try < publishTries {
 			f.dirs.forget(dir)
 			continue
@@ -151,7 +158,7 @@ func (f *Folder) publishIn(ctx context.Context, dir string, t *temp, key, p stri
 }
 
 // place is the one step that makes the temporary the object.
-func (f *Folder) place(ctx context.Context, t *temp, p string, opts *driver.PutOptions) error {
+func (f *Folder) place(ctx context.Context, t *temp, p string, opts *driver.PutOptions, steps *around) error {
 	unlock, err := f.keys.lock(ctx, p)
 	if err != nil {
 		return err
@@ -170,6 +177,11 @@ func (f *Folder) place(ctx context.Context, t *temp, p string, opts *driver.PutO
 			return err
 		}
 	}
+	if steps != nil {
+		if err := steps.before(t); err != nil {
+			return err
+		}
+	}
 	if opts.IfNoneMatch && f.probe.Links {
 		err = f.files.Link(t.path, p)
 		if errors.Is(err, fs.ErrExist) {
@@ -179,7 +191,13 @@ func (f *Folder) place(ctx context.Context, t *temp, p string, opts *driver.PutO
 		err = f.files.Rename(t.path, p)
 		t.moved = err == nil
 	}
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case err == nil && steps != nil:
+		if err := steps.after(); err != nil {
+			return &driver.Error{Kind: driver.UnknownOutcome, Op: "Put", Err: err}
+		}
+		return nil
+	case err == nil || errors.Is(err, fs.ErrNotExist):
 		return err
 	}
 	return f.afterFailedPlace(t, p, err)

@@ -37,25 +37,25 @@ func isRandomName(s string) bool {
 	return true
 }
 
-// tempSet knows the temporaries that are being written, which a sweep leaves alone.
-type tempSet struct {
+// nameSet is a set of names. Safe for concurrent use.
+type nameSet struct {
 	mu   sync.Mutex
 	live map[string]struct{}
 }
 
-func (t *tempSet) add(name string) {
+func (t *nameSet) add(name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.live[name] = struct{}{}
 }
 
-func (t *tempSet) drop(name string) {
+func (t *nameSet) drop(name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.live, name)
 }
 
-func (t *tempSet) has(name string) bool {
+func (t *nameSet) has(name string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	_, ok := t.live[name]

@@ -1,0 +1,140 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"sallyport/providers/driver"
+)
+
+// Between the moment when a completed upload's object appears and the one when its parts are gone the upload must not be completed once more: the
+// object may have been replaced by then, and its older bytes would come back. The object is locked over both steps, so that only a crash or a
+// failing disk can leave one without the other. For that the revision that will appear is written down first, in publishingName: whether
+// it did appear can then be seen.
+
+// publishingName is in an upload's directory while its object may have been published. No note can be called so.
+const publishingName = ".publishing"
+
+// notePublishing writes down, durably, which revision is about to appear.
+func (u uploads) notePublishing(up driver.Upload, t *temp) error {
+	record := driver.EncodeNote(up, []byte(u.etagOf(t.stat)))
+	note, err := u.writeTemp(int64(len(record)), t.stat.ModTime, func(file File) error {
+		_, err := file.Write(record)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("note what is published: %w", err)
+	}
+	defer u.dropTemp(note)
+	dir := uploadDir(up.ID)
+	err = u.files.Rename(note.path, dir+"/"+publishingName)
+	if note.moved = err == nil; note.moved {
+		err = u.syncs.do(dir)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return failUpload("Complete", up) // not fs.ErrNotExist, which place's caller takes for the object's directory
+	case err != nil:
+		return fmt.Errorf("note what is published: %w", err)
+	}
+	u.publishing.add(dir)
+	return nil
+}
+
+// dropPublishing takes the record back when nothing was published. If that fails it names a revision that nobody ever sees.
+func (u uploads) dropPublishing(dir string) {
+	u.publishing.drop(dir)
+	if err := ignoreAbsent(u.files.Remove(dir + "/" + publishingName)); err != nil {
+		u.log.Warn("local folder: record of an upload left behind", "error", err)
+	}
+}
+
+// endIfDurable ends the upload in dir whose object at p has just appeared. Without a durable object it stays open: only an upload that is gone says
+// that its object will last.
+func (u uploads) endIfDurable(dir, p string) error {
+	if err := u.syncs.do(path.Dir(p)); err != nil {
+		return err
+	}
+	_ = u.retire(dir) // the object is there and durable; what stays of the upload is ended later
+	return nil
+}
+
+// endPublished ends an upload whose object was, or may have been, published by an earlier Complete that could not end it, and reports whether it did.
+// Where nobody can tell any more, because the object is another one by now, it is ended as well: sending it again is safe, old bytes that come back are not.
+func (u uploads) endPublished(up driver.Upload, p string) (ended bool, err error) {
+	dir := uploadDir(up.ID)
+	if !u.publishing.has(dir) {
+		return false, nil
+	}
+	end, err := u.commit()
+	if err != nil {
+		return false, err
+	}
+	defer end()
+	published, err := u.wasPublished(dir, p)
+	if published && err == nil {
+		err = u.makeLast(p)
+	}
+	if err == nil {
+		err = u.retire(dir)
+	}
+	return err == nil, err
+}
+
+// wasPublished reports whether the object at p is the revision that the upload in dir was about to publish.
+func (f *Folder) wasPublished(dir, p string) (bool, error) {
+	record, err := f.readNote(dir, publishingName)
+	if err != nil {
+		return false, err
+	}
+	now, err := f.present(p)
+	if errors.Is(err, ErrNotPlain) {
+		return false, nil
+	}
+	return err == nil && now.exists && f.etagOf(now.stat) == string(record.data), err
+}
+
+// makeLast makes an object that is there durable, as far as its directories go; its content is.
+func (f *Folder) makeLast(p string) error {
+	dir := path.Dir(p)
+	f.dirs.pin(dir)
+	defer f.dirs.unpin(dir)
+	if err := f.dirs.ensure(dir); err != nil {
+		return err
+	}
+	return f.syncs.do(dir)
+}
+
+// endAllPublished does, before anybody else changes the folder, what a crash kept Complete from: it ends uploads whose object appeared. For the others it
+// drops the record: their object was locked, so that it did not appear.
+func (f *Folder) endAllPublished(ctx context.Context) error {
+	u := uploads{f}
+	return f.eachUpload(ctx, func(dir string, first *noteRecord) error {
+		for _, name := range []string{publishingName, partsName} {
+			if _, err := f.files.Stat(dir + "/" + name); err != nil {
+				return ignoreAbsent(err)
+			}
+		}
+		p, ok := f.names.path(first.upload.Key)
+		if !ok {
+			return nil
+		}
+		published, err := f.wasPublished(dir, p)
+		switch {
+		case errors.Is(err, driver.ErrDamagedNote):
+			return u.retire(dir)
+		case err != nil:
+			return err
+		case !published:
+			u.dropPublishing(dir)
+			return nil
+		}
+		if err := f.makeLast(p); err != nil {
+			return err
+		}
+		return u.retire(dir)
+	})
+}
