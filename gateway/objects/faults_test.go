@@ -155,7 +155,7 @@ func TestEveryCallFails(t *testing.T) {
 		"twice":                  {Mode: faulty.Twice},
 	}
 	runs := 0
-	for _, size := range []int{5000, 150_000} {
+	for _, size := range []int{5000, 40_000, 150_000} {
 		old, next := content(1, size), content(2, size)
 		for _, op := range sweepOperations(t, size) {
 			for name, fault := range faults {
@@ -175,6 +175,9 @@ func TestEveryCallFails(t *testing.T) {
 							what := fmt.Sprintf("%s of %d bytes, call %d %s, sticky %v", op.name, size, n, name, sticky)
 							if open := open.open.Load(); open != 0 {
 								t.Fatalf("%s: %d readers are left open", what, open)
+							}
+							if lent := w.BuffersLent(); lent != 0 {
+								t.Fatalf("%s: %d buffers are not given back", what, lent)
 							}
 							got, _, getErr := w.get(&GetInput{Key: "k"})
 							untouched := getErr == nil && bytes.Equal(got, old)
@@ -288,6 +291,9 @@ func TestAbandoned(t *testing.T) {
 				leave(t, w)
 				if n := open.open.Load(); n != 0 {
 					t.Errorf("%d readers are left open", n)
+				}
+				if n := w.BuffersLent(); n != 0 {
+					t.Errorf("%d buffers are not given back", n)
 				}
 				if got := w.mustGet("k"); !bytes.Equal(got, plain) {
 					t.Errorf("the object is %d bytes", len(got))

@@ -115,12 +115,13 @@ func (u *upload) tailKey() (keys.TailKey, error) {
 
 // completion is what a valid list of parts comes to.
 type completion struct {
-	policy  vault.ETagPolicy
-	chosen  []multipart.Attempt
-	size    int64 // plaintext
-	meta    *object.Metadata
-	closing int // number of the backend part that ends the object
-	held    bool
+	policy   vault.ETagPolicy
+	chosen   []multipart.Attempt
+	size     int64 // plaintext
+	meta     *object.Metadata
+	closing  int // number of the backend part that ends the object
+	held     bool
+	customer *CustomerKey // as Complete brought it; nil = none
 }
 
 func (s *Service) plan(u *upload, in *CompleteInput, parts []providers.Part, notes []providers.Note) (*completion, error) {
@@ -138,7 +139,7 @@ func (s *Service) plan(u *upload, in *CompleteInput, parts []providers.Part, not
 		}
 		listed = append(listed, l)
 	}
-	c := &completion{}
+	c := &completion{customer: in.CustomerKey}
 	if c.chosen, err = multipart.Select(attempts, backendState(parts), listed); err != nil {
 		return nil, err
 	}
@@ -271,7 +272,9 @@ func (s *Service) assemble(ctx context.Context, u *upload, c *completion, opts *
 		if info.Size != object.FrameSize(last.Plain) {
 			return nil, s.damaged(u.place, "a held part has another length than was stored; send it again", object.ErrDamaged)
 		}
-		held.src = frame
+		if held.src, err = u.verified(frame, &last, c.customer); err != nil {
+			return nil, err
+		}
 		closing, size = io.MultiReader(&held, closing), size+info.Size
 	}
 	end, err := u.store().Uploads().PutPart(ctx, u.ref(), c.closing, closing, size)
@@ -281,10 +284,26 @@ func (s *Service) assemble(ctx context.Context, u *upload, c *completion, opts *
 		return nil, err
 	case errors.Is(changed(held.err), errChanged):
 		return nil, heldGone(last.Part, held.err)
+	case errors.Is(held.err, object.ErrDamaged):
+		return nil, s.damaged(u.place, "a held part does not verify: it was altered where it lies or on its way; nothing was changed, complete again or send the part again", held.err)
 	default:
 		return nil, held.err // to the driver it is a body that fails, as if the client's were to blame
 	}
 	return u.store().Uploads().Complete(ctx, u.ref(), append(parts, *end), opts)
+}
+
+// verified keeps a held part that was altered from becoming part of an object that is then called stored. Of an upload with a customer's key it can do so
+// only if Complete brings that key; what is altered otherwise shows when it is read.
+func (u *upload) verified(frame io.Reader, a *multipart.Attempt, customer *CustomerKey) (io.Reader, error) {
+	if u.Mode == object.ModeCustomer && customer == nil {
+		return frame, nil
+	}
+	secret, err := u.secret(customer)
+	if err != nil {
+		return nil, err
+	}
+	defer secret.Clear()
+	return object.NewVerifiedFrame(u.ObjectIdentity(), secret, object.Frame{Part: a.Part, Plain: a.Plain, Salt: a.FrameSalt, Commitment: a.Commitment}, frame)
 }
 
 func heldGone(part int, cause error) *Error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 
@@ -104,6 +105,18 @@ func reads(tm *template) []operation {
 			return err
 		})
 	}
+	add(3, "get long, closed early", func(ctx context.Context, g *gateway) error {
+		out, err := g.Get(ctx, &objects.GetInput{Bucket: bucketName, Key: "long"})
+		if err != nil {
+			return err
+		}
+		begin := make([]byte, 100)
+		n, err := io.ReadFull(out.Body, begin)
+		if !bytes.HasPrefix(tm.objects["long"], begin[:n]) {
+			err = errWrong
+		}
+		return errors.Join(err, out.Body.Close())
+	})
 	all = append(all, operation{name: "get absent", weight: 2, refused: objects.NoSuchKey, run: get("absent", objects.GetInput{}, nil)})
 	all = append(all, operation{name: "head absent", weight: 1, refused: objects.NoSuchKey, run: func(ctx context.Context, g *gateway) error {
 		_, err := g.Head(ctx, &objects.GetInput{Bucket: bucketName, Key: "absent"})

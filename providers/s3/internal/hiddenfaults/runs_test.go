@@ -9,6 +9,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -107,6 +108,9 @@ func drawn(seed int64, templates []*template) *run {
 	f := ways[rnd.IntN(len(ways))]
 	requests := r.template.requests[r.op.name]
 	target := requests[rnd.IntN(len(requests))]
+	if changes := slices.DeleteFunc(slices.Clone(requests), isRead); len(changes) > 0 && rnd.IntN(2) == 0 {
+		target = changes[rnd.IntN(len(changes))] // reads are many, and changes are what can go wrong
+	}
 	targetLabel, _, _ := strings.Cut(target, " #")
 	strike := func(f fault) *fault {
 		r.struck[f.name] = true
@@ -146,6 +150,20 @@ func drawn(seed int64, templates []*template) *run {
 		}
 	}
 	return r
+}
+
+func isRead(request string) bool {
+	return strings.HasPrefix(request, "GET ") || strings.HasPrefix(request, "HEAD ")
+}
+
+// onlyLeft reports whether nothing happened but that the client left.
+func (r *run) onlyLeft() bool {
+	for name := range r.struck {
+		if !strings.HasPrefix(name, "client leaves") || strings.Contains(name, ", and ") {
+			return false
+		}
+	}
+	return len(r.struck) > 0
 }
 
 func (r *run) struckAny(names ...string) bool {
@@ -226,6 +244,8 @@ func (r *run) check(ctx context.Context, g *gateway, err error) error {
 			return problem
 		case err == nil && !changed:
 			return fmt.Errorf("%w: nothing changed", errWrong)
+		case err != nil && changed && r.onlyLeft():
+			return fmt.Errorf("only the client left, and what came of it is unclear: %w", err)
 		case err != nil && changed && !unclear:
 			return fmt.Errorf("it failed, and something changed: %w", err)
 		case changed && r.op.becomes == nil:
