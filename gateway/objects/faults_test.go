@@ -358,6 +358,20 @@ func (r *replacing) Get(ctx context.Context, key string, opts *driver.GetOptions
 	return body, info, err
 }
 
+// TestCutAnswerIsNotTheClientsFault: what a driver says of a write whose answer broke off may end in the same error as a body that broke off. The
+// client is told that nobody knows, and not that its request was wrong and nothing happened. Found by the seeded runs of providers/s3/internal/hiddenfaults.
+func TestCutAnswerIsNotTheClientsFault(t *testing.T) {
+	for _, kind := range []driver.Kind{driver.UnknownOutcome, driver.Unavailable, driver.Throttled, driver.Canceled} {
+		source := &watchedBody{}
+		err := fail("b", "k", bodyFailure(source, &driver.Error{Kind: kind, Op: "Put", Err: io.ErrUnexpectedEOF}))
+		if kindOf(err) == IncompleteBody {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	err := fail("b", "k", bodyFailure(&watchedBody{}, &driver.Error{Kind: driver.BadBody, Op: "Put", Err: io.ErrUnexpectedEOF}))
+	wantKind(t, "a body that broke off", err, IncompleteBody)
+}
+
 // TestErrorsOfTheBackend maps every kind once, on the way through Store and service, and shows clients no backend key.
 func TestErrorsOfTheBackend(t *testing.T) {
 	want := map[driver.Kind]Kind{

@@ -282,6 +282,9 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 func bodyFailure(body *watchedBody, err error) error {
 	cause := body.err
 	if cause == nil {
+		if e, ok := errors.AsType[*providers.Error](err); ok && e.Kind != providers.BadBody {
+			return err // an answer that was cut ends as a body does that was
+		}
 		if !errors.Is(err, object.ErrTooLong) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return err
 		}

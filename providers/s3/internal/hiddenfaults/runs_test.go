@@ -228,6 +228,12 @@ func (r *run) check(ctx context.Context, g *gateway, err error) error {
 	if err != nil && kindOf(err) < 0 {
 		return fmt.Errorf("%w is no *objects.Error", err)
 	}
+	if providers.Is(err, providers.UnknownOutcome) && kindOf(err) != objects.Unavailable {
+		return fmt.Errorf("nobody knows what came of it, and it is called kind %d: %w", kindOf(err), err)
+	}
+	if kindOf(err) == objects.IncompleteBody {
+		return fmt.Errorf("the client's body is blamed for what the backend did: %w", err)
+	}
 	if err == nil && r.op.refused != 0 {
 		return fmt.Errorf("%w: it should have been refused", errWrong)
 	}
