@@ -362,6 +362,30 @@ func TestMisplacedNotes(t *testing.T) {
 	}
 }
 
+// An error behind a status of success is no list without parts: that would say that the upload is gone.
+func TestErrorIsNoListOfParts(t *testing.T) {
+	s := newService(t, false)
+	d := s.open(t, nil, nil)
+	id, err := d.Uploads().Create(t.Context(), "k", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := driver.Upload{ID: id, Key: "k"}
+	if _, err := d.Uploads().PutPart(t.Context(), up, 1, strings.NewReader("text"), 4); err != nil {
+		t.Fatal(err)
+	}
+	s.fails(on(http.MethodGet, "uploadId", awslike.Fault{OKDocument: true, Code: "InternalError"}))
+	parts, _, err := d.Uploads().Read(t.Context(), up)
+	wantKind(t, "Read", err, driver.Unavailable)
+	if len(parts) > 0 {
+		t.Errorf("%+v", parts)
+	}
+	s.fails(nil)
+	if parts, _, err = d.Uploads().Read(t.Context(), up); err != nil || len(parts) != 1 || parts[0].Size != 4 || parts[0].ModTime.IsZero() {
+		t.Errorf("%+v, %v", parts, err)
+	}
+}
+
 // Whatever went wrong, no goroutine is left.
 func TestNothingIsLeftRunning(t *testing.T) {
 	before := runtime.NumGoroutine()

@@ -24,7 +24,7 @@ const maxAnswer = 8 << 20
 const emptySHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 // own is a request that minio-go cannot make: it lists without a ctx or with one delimiter only, has no condition for deletes, and takes an error
-// behind a status of success for a copied part.
+// behind a status of success for a copied part or for a list without parts.
 type own struct {
 	method string
 	name   string // object name; "" = the bucket

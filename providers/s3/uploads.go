@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -261,17 +262,32 @@ func (u uploads) Read(ctx context.Context, up driver.Upload) ([]driver.Part, []d
 	return parts, notes, nil
 }
 
+// partsAnswer is a page of parts. An answer that is something else must not read as a page without parts, which means that the upload is gone.
+type partsAnswer struct {
+	XMLName     xml.Name `xml:"ListPartsResult"`
+	IsTruncated bool
+	Parts       []struct {
+		PartNumber   int
+		ETag         string
+		Size         int64
+		LastModified time.Time
+	} `xml:"Part"`
+}
+
 // listParts returns the parts of an upload that is open at the service, asking for at most so many at once. With 1 only the first page is read.
 func (b *Bucket) listParts(ctx context.Context, op string, up driver.Upload, name string, most int) ([]driver.Part, error) {
 	var parts []driver.Part
 	for marker := 0; ; {
 		sendCtx, x := record(ctx, nil)
 		c := &call{op: op, key: up.Key, x: x}
-		answer, err := b.core.ListObjectParts(sendCtx, b.bucket, name, up.ID, marker, most)
+		var answer partsAnswer
+		err := b.send(sendCtx, x, &own{method: http.MethodGet, name: name, query: url.Values{
+			"uploadId": {up.ID}, "part-number-marker": {strconv.Itoa(marker)}, "max-parts": {strconv.Itoa(most)},
+		}}, &answer)
 		if err != nil {
 			return nil, asUpload(b.classify(ctx, c, err))
 		}
-		for _, p := range answer.ObjectParts {
+		for _, p := range answer.Parts {
 			if p.PartNumber <= marker {
 				return nil, fail(driver.Corrupt, op, up.Key, fmt.Errorf("%w: a list of parts is out of order", errContradiction))
 			}
@@ -281,7 +297,7 @@ func (b *Bucket) listParts(ctx context.Context, op string, up driver.Upload, nam
 		if !answer.IsTruncated || most == 1 {
 			return parts, nil
 		}
-		if len(answer.ObjectParts) == 0 {
+		if len(answer.Parts) == 0 {
 			return nil, fail(driver.Corrupt, op, up.Key, fmt.Errorf("%w: a list of parts goes on and does not say where", errContradiction))
 		}
 	}
