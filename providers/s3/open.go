@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -154,10 +156,10 @@ func newTLSConfig(caFile string) (*tls.Config, error) {
 // start looks whether the bucket can be what the configuration says, and what it can do.
 func (b *Bucket) start(ctx context.Context, opts *Options) error {
 	const op = "Open"
-	if err := b.confirmBucket(ctx, op); err != nil {
+	if err := patiently(ctx, func() error { return b.confirmBucket(ctx, op) }, driver.Throttled); err != nil {
 		return err
 	}
-	if _, err := b.stat(ctx, op, "", b.names.prefix+localMarker); err == nil {
+	if err := patiently(ctx, func() error { return second(b.stat(ctx, op, "", b.names.prefix+localMarker)) }, driver.Throttled, driver.Unavailable); err == nil {
 		return fail(driver.Denied, op, "", errors.New("the prefix holds a copy of a local folder with layout escaped ("+localMarker+" is there), "+
 			"whose file names are not its keys: copy it back to a folder to use it, or choose another prefix"))
 	} else if !driver.Is(err, driver.NotFound) {
@@ -169,12 +171,17 @@ func (b *Bucket) start(ctx context.Context, opts *Options) error {
 	case b.readOnly:
 		b.probe = Probe{StrongList: true, SuffixRange: true, FolderClash: b.config.isMinIO()}
 	default:
-		b.probe.SuffixRange = true // until it is tried
-		probe, err := b.RunProbe(ctx, openRacers, openRounds)
+		b.probe.SuffixRange = true           // until it is tried
+		err := patiently(ctx, func() error { // a probe is repeated as a whole: what it has made would answer the next one
+			probe, err := b.RunProbe(ctx, openRacers, openRounds)
+			if err == nil {
+				b.probe = *probe
+			}
+			return err
+		}, driver.Throttled, driver.Unavailable)
 		if err != nil {
 			return err
 		}
-		b.probe = *probe
 	}
 	b.caps = b.probe.capabilities(b.names.maxKey)
 	b.keepsFiles = b.config.isMinIO() || b.probe.FolderClash
@@ -186,13 +193,42 @@ func (b *Bucket) start(ctx context.Context, opts *Options) error {
 	return b.checkPrefixIsFree(ctx, op)
 }
 
+const (
+	openTries     = 5
+	openWait      = 500 * time.Millisecond // before the second try, then twice as long each time
+	openWaitsMost = 10 * time.Second       // for a service that says for how long
+)
+
+// patiently makes a call of the start again while the service asks for slower requests: no Store stands above it yet that would, and a gateway must be able
+// to start while others are busy. Once it has answered at all it may also be unavailable in passing. Any other failure is told at once.
+func patiently(ctx context.Context, call func() error, passing ...driver.Kind) error {
+	wait := openWait
+	for try := 1; ; try++ {
+		err := call()
+		e, ok := errors.AsType[*driver.Error](err)
+		if !ok || !slices.Contains(passing, e.Kind) || try == openTries || e.RetryAfter > openWaitsMost {
+			return err
+		}
+		timer := time.NewTimer(max(e.RetryAfter, wait/2+rand.N(wait)))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+		wait *= 2
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
 // checkPrefixIsFree refuses a prefix that lies below an object where that would hide everything in it.
 func (b *Bucket) checkPrefixIsFree(ctx context.Context, op string) error {
 	if !b.clashes.check {
 		return nil
 	}
 	for folder := path.Dir(b.names.prefix); folder != "." && folder != "/"; folder = path.Dir(folder) {
-		_, err := b.stat(ctx, op, "", folder)
+		err := patiently(ctx, func() error { return second(b.stat(ctx, op, "", folder)) }, driver.Throttled, driver.Unavailable)
 		if err == nil {
 			return fail(driver.Denied, op, "", fmt.Errorf("prefix: %q is an object in the bucket, which would hide all below it: delete or rename it, or choose another prefix", folder))
 		}
