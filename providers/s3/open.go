@@ -209,7 +209,7 @@ func patiently(ctx context.Context, call func() error, passing ...driver.Kind) e
 		if !ok || !slices.Contains(passing, e.Kind) || try == openTries || e.RetryAfter > openWaitsMost {
 			return err
 		}
-		timer := time.NewTimer(max(e.RetryAfter, wait/2+rand.N(wait)))
+		timer := time.NewTimer(max(e.RetryAfter, wait/2+rand.N(wait))) //nolint:gosec // it only spreads requests.
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
