@@ -27,6 +27,7 @@ type CopyInput struct {
 	Algorithm   checksum.Algorithm // zero = keep the source's
 	CustomerKey *CustomerKey
 	Conditions  WriteConditions
+	Room        Room // for what is read and what is written
 }
 
 // Copy re-encrypts the source under the destination's name and key.
@@ -62,6 +63,7 @@ func (s *Service) copy(ctx context.Context, in *CopyInput) (*PutOutput, error) {
 func (s *Service) copyOnce(ctx context.Context, at *place, in *CopyInput) (*PutOutput, error) {
 	src, err := s.read(ctx, &GetInput{
 		Bucket: in.Source.Bucket, Key: in.Source.Key, Conditions: in.Source.Conditions, CustomerKey: in.Source.CustomerKey,
+		Room: in.Room,
 	}, asSource)
 	if err != nil {
 		return nil, fail(in.Source.Bucket, in.Source.Key, err)
@@ -74,7 +76,7 @@ func (s *Service) copyOnce(ctx context.Context, at *place, in *CopyInput) (*PutO
 	if onto && !in.Replace && !otherKey(in) {
 		return nil, refuse(InvalidRequest, "a copy of an object onto itself must change its metadata or its key")
 	}
-	w := &write{place: at, content: in.Content, size: src.Size, algorithm: in.Algorithm, customer: in.CustomerKey}
+	w := &write{place: at, content: in.Content, size: src.Size, algorithm: in.Algorithm, customer: in.CustomerKey, room: in.Room}
 	if !in.Replace {
 		w.content = src.Content
 	}

@@ -46,6 +46,7 @@ type GetInput struct {
 	PartNumber  int        // 0 = none; excludes Range
 	Conditions  ReadConditions
 	CustomerKey *CustomerKey
+	Room        Room // for the table of an object of many parts
 }
 
 // ObjectInfo is what an opened tail says.
@@ -184,7 +185,7 @@ func (s *Service) readOnce(ctx context.Context, at *place, in *GetInput, why pur
 	var layout *object.Layout
 	if why != withoutBody || in.PartNumber > 0 {
 		var table []object.Entry
-		if layout, table, err = s.layout(ctx, r); err != nil {
+		if layout, table, err = s.layout(ctx, r, in.Room); err != nil {
 			return nil, err
 		}
 		if in.PartNumber > 0 {
@@ -344,7 +345,7 @@ func (s *Service) partsOnce(ctx context.Context, at *place, in *PartsInput) (*Pa
 	if out.Parts == 0 {
 		return out, nil
 	}
-	layout, table, err := s.layout(ctx, r)
+	layout, table, err := s.layout(ctx, r, in.Room)
 	if err != nil {
 		return nil, err
 	}

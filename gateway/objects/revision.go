@@ -318,12 +318,15 @@ func (m *memory) Next(n int) []byte {
 }
 
 // layout opens the table, if there is one, and combines it with the tail.
-func (s *Service) layout(ctx context.Context, r *storedRevision) (*object.Layout, []object.Entry, error) {
+func (s *Service) layout(ctx context.Context, r *storedRevision, room Room) (*object.Layout, []object.Entry, error) {
 	var table []object.Entry
 	if r.meta.Frames > 1 {
 		off, length := object.TableRange(r.info.Size, r.meta.Frames)
 		if off < 0 {
 			return nil, nil, s.damaged(r.place, "the stored object does not verify: its table does not fit", object.ErrDamaged)
+		}
+		if err := room.take(ctx, tableEntryMemory*int64(r.meta.Frames)); err != nil {
+			return nil, nil, err
 		}
 		src, err := r.fetch(ctx, off, length)
 		if err != nil {

@@ -40,6 +40,7 @@ type PutPartInput struct {
 	Body        *checksum.Reader
 	Algorithm   checksum.Algorithm
 	CustomerKey *CustomerKey
+	Room        Room
 }
 
 // PutPart stores one part with a fresh salt.
@@ -58,6 +59,7 @@ type CopyPartInput struct {
 	Source      CopySource
 	Range       *RangeSpec // first and last both given, or nil = whole
 	CustomerKey *CustomerKey
+	Room        Room // for what is read and what is written
 }
 
 // CopyPart re-encrypts a range of an object as a part.

@@ -98,6 +98,9 @@ func (u *upload) checkPart(number int, size int64) error {
 
 // sendPart seals one attempt under a salt of its own, stores it, and then says so in a note: bytes without a note are as good as not sent.
 func (s *Service) sendPart(ctx context.Context, u *upload, in *PutPartInput) (*PartInfo, error) {
+	if err := in.Room.take(ctx, partMemory(u.store(), in.Number, in.Size)); err != nil {
+		return nil, err
+	}
 	secret, err := u.secret(in.CustomerKey)
 	if err != nil {
 		return nil, err
@@ -151,10 +154,15 @@ func attemptName(number int) string {
 	return fmt.Sprintf("%d-%s", number, hex.EncodeToString(random[:]))
 }
 
+// isHeld reports whether a part cannot go to the backend as one before Complete.
+func isHeld(number int, plain int64) bool {
+	return plain < object.MinPartSize || number == object.MaxParts
+}
+
 // storeFrame streams a frame to the backend as its part, or holds it until Complete: a part below the minimum can only be the last, and the
 // last must carry what closes the object; part 10000 leaves no number behind it.
 func (u *upload) storeFrame(ctx context.Context, note *object.PartNote, name string, frame *object.FrameReader) error {
-	if note.Plain < object.MinPartSize || note.Part == object.MaxParts {
+	if isHeld(note.Part, note.Plain) {
 		note.Held = heldFolder(u.ID) + name
 		_, err := u.store().Put(ctx, note.Held, frame, frame.Size(), &providers.PutOptions{})
 		return err
@@ -232,6 +240,7 @@ func badCopyRange(size int64) *Error {
 func (s *Service) copyPartOnce(ctx context.Context, u *upload, in *CopyPartInput) (*PartInfo, error) {
 	src, err := s.read(ctx, &GetInput{
 		Bucket: in.Source.Bucket, Key: in.Source.Key, Range: in.Range, Conditions: in.Source.Conditions, CustomerKey: in.Source.CustomerKey,
+		Room: in.Room,
 	}, asSource)
 	if e, ok := errors.AsType[*Error](err); ok && e.Kind == InvalidRange {
 		return nil, badCopyRange(e.ActualSize)
@@ -252,7 +261,7 @@ func (s *Service) copyPartOnce(ctx context.Context, u *upload, in *CopyPartInput
 	}
 	body := checksum.NewReader(src.Body, opts)
 	defer func() { _ = body.Close() }()
-	part, err := s.sendPart(ctx, u, &PutPartInput{UploadRef: in.UploadRef, Number: in.Number, Size: src.Length, Body: body, CustomerKey: in.CustomerKey})
+	part, err := s.sendPart(ctx, u, &PutPartInput{UploadRef: in.UploadRef, Number: in.Number, Size: src.Length, Body: body, CustomerKey: in.CustomerKey, Room: in.Room})
 	if _, ok := errors.AsType[*checksum.Error](err); ok {
 		return nil, &Error{Kind: Damaged, Message: "the source does not match its own checksum", Err: err}
 	}

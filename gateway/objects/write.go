@@ -47,6 +47,7 @@ type PutInput struct {
 	Algorithm   checksum.Algorithm // stored checksum; the zero value = none asked, then CRC64NVME is computed as AWS does
 	CustomerKey *CustomerKey
 	Conditions  WriteConditions
+	Room        Room
 }
 
 // PutOutput is what the answer shows.
@@ -87,7 +88,7 @@ func (s *Service) put(ctx context.Context, in *PutInput) (*PutOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &write{place: at, content: in.Content, size: in.Size, body: in.Body, algorithm: in.Algorithm, customer: in.CustomerKey}
+	w := &write{place: at, content: in.Content, size: in.Size, body: in.Body, algorithm: in.Algorithm, customer: in.CustomerKey, room: in.Room}
 	opts, err := s.admit(ctx, w, &in.Conditions)
 	if err != nil {
 		return nil, err
@@ -107,6 +108,7 @@ type write struct {
 	body      *checksum.Reader
 	algorithm checksum.Algorithm
 	customer  *CustomerKey
+	room      Room
 }
 
 // metadata is what the tail says that is known before the body.
@@ -139,7 +141,7 @@ func (s *Service) admit(ctx context.Context, w *write, c *WriteConditions) (*pro
 			return nil, err
 		}
 	}
-	return opts, nil
+	return opts, w.room.take(ctx, objectMemory(w.store(), w.size))
 }
 
 // match compares a write's If-Match with the object that is there and returns the backend's name of that revision, so that the backend

@@ -27,7 +27,7 @@ type call struct {
 	target   target
 	headers  http.Header // the request's, and what a presigned URL says in its place
 	op       *operation
-	reserved int64 // bytes of documents in memory
+	pass     *pass // into a lane; nil before admit
 }
 
 func newCall(h *handler, w http.ResponseWriter, r *http.Request, event *telemetry.Event) *call {
@@ -165,7 +165,6 @@ func (c *call) operationName() string {
 }
 
 func (c *call) finish(ctx context.Context) {
-	c.h.documents.Release(c.reserved)
 	c.event.SetStatus(c.w.status)
 	c.event.AddBytesIn(c.body.total)
 	c.event.AddBytesOut(c.w.written)

@@ -19,7 +19,7 @@ func (c *call) copyObject(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	in := &objects.CopyInput{Source: *source, Bucket: c.target.bucket, Key: c.target.key, CustomerKey: key.value()}
+	in := &objects.CopyInput{Source: *source, Bucket: c.target.bucket, Key: c.target.key, CustomerKey: key.value(), Room: c.reserve}
 	if in.Conditions, err = writeConditions(c.headers); err != nil {
 		return err
 	}

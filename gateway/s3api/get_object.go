@@ -61,7 +61,7 @@ func (c *call) getInput() (*objects.GetInput, *customerKey, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	in := &objects.GetInput{Bucket: c.target.bucket, Key: c.target.key, Conditions: readConditions(c.headers), CustomerKey: key.value()}
+	in := &objects.GetInput{Bucket: c.target.bucket, Key: c.target.key, Conditions: readConditions(c.headers), CustomerKey: key.value(), Room: c.reserve}
 	if header := c.headers.Get("Range"); header != "" {
 		if in.Range = parseRange(header); in.Range != nil {
 			in.Range.If = rangeCondition(c.headers.Values("If-Range"))

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"sallyport/config/secret"
 	"sallyport/gateway/auth"
 	"sallyport/gateway/checksum"
@@ -52,7 +50,7 @@ type Limits struct {
 	AdmissionWait   time.Duration // how long a request may wait for its turn before 503 SlowDown [100 ms]
 	DrainBytes      int64         // what is read of a refused body, so that the client reads the answer [256 KiB]
 	DrainTime       time.Duration // [5 s]
-	DocumentBytes   int64         // of XML documents in memory at once, at least 8 MiB [64 MiB]
+	Memory          int64         // bytes that all requests together may hold [512 MiB]
 	MaxObjectUpload int64         // bytes of one PutObject or UploadPart [5 GiB, as S3]
 }
 
@@ -66,8 +64,7 @@ func (l *Limits) setDefaults() {
 	defaultTo(&l.AdmissionWait, 100*time.Millisecond)
 	defaultTo(&l.DrainBytes, 256<<10)
 	defaultTo(&l.DrainTime, 5*time.Second)
-	defaultTo(&l.DocumentBytes, 64<<20)
-	l.DocumentBytes = max(l.DocumentBytes, maxLargeDocument) // a document that never fits would wait in vain
+	defaultTo(&l.Memory, 512<<20)
 	defaultTo(&l.MaxObjectUpload, 5<<30)
 }
 
@@ -90,9 +87,8 @@ type handler struct {
 	now         func() time.Time
 
 	router    *router
-	streams   *lane
-	requests  *lane
-	documents *semaphore.Weighted // bytes of documents in memory
+	streams   *lane // requests with an object's bytes
+	requests  *lane // all others
 	hostID    string
 	buffers   checksum.Buffers
 	transfers transferBuffers
@@ -108,8 +104,7 @@ func New(opts *Options) http.Handler {
 		log: opts.Log, metrics: opts.Metrics, now: opts.Now, router: newRouter(),
 	}
 	h.limits.setDefaults()
-	h.documents = semaphore.NewWeighted(h.limits.DocumentBytes)
-	h.streams, h.requests = newLane("streams", h.limits.Streams, h.limits.AdmissionWait), newLane("requests", h.limits.Requests, h.limits.AdmissionWait)
+	h.makeLanes()
 	for _, domain := range opts.Domains {
 		h.domains = append(h.domains, strings.ToLower(strings.Trim(domain, ".")))
 	}
@@ -187,11 +182,11 @@ func (c *call) serve(ctx context.Context) error {
 	if c.op.handle == nil {
 		return refusef("NotImplemented", "%s is not implemented.", c.op.name)
 	}
-	release, err := c.admit(ctx)
+	leave, err := c.admit(ctx)
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer leave()
 	if c.op.body == noBody {
 		if err := c.discardBody(ctx); err != nil {
 			return err

@@ -49,7 +49,7 @@ func (c *call) list(ctx context.Context, after, token string) (*page, error) {
 	if p.out, err = c.h.objects.List(ctx, &p.in); err != nil {
 		return nil, err
 	}
-	return p, nil
+	return p, c.reserveListed(ctx, p.out)
 }
 
 func (p *page) writeContents(d *document, owner bool) {
@@ -75,4 +75,19 @@ func (p *page) writePrefixes(d *document) {
 		d.text("Prefix", p.encode(prefix))
 		d.end()
 	}
+}
+
+// reserveListed takes memory for the document of a page whose names are long; those of usual length are in listMemory.
+func (c *call) reserveListed(ctx context.Context, out *objects.ListOutput) error {
+	names := int64(0)
+	for i := range out.Objects {
+		names += int64(len(out.Objects[i].Key))
+	}
+	for _, prefix := range out.Prefixes {
+		names += int64(len(prefix))
+	}
+	if more := listedMemory*names - listMemory; more > 0 {
+		return c.reserve(ctx, more)
+	}
+	return nil
 }

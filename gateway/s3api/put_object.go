@@ -38,7 +38,7 @@ func (c *call) putObject(ctx context.Context) error {
 	}
 	out, err := c.h.objects.Put(ctx, &objects.PutInput{
 		Bucket: c.target.bucket, Key: c.target.key, Content: content, Size: body.size, Body: body.reader, Algorithm: chosen,
-		CustomerKey: key.value(), Conditions: conditions,
+		CustomerKey: key.value(), Conditions: conditions, Room: c.reserve,
 	})
 	if err != nil {
 		return err

@@ -46,16 +46,22 @@ func TestCheckKeyAndBucket(t *testing.T) {
 
 func TestDocumentsTogetherAreBounded(t *testing.T) {
 	s := newSite(t, siteOptions{})
-	h := s.handler.(*handler)
-	if err := h.documents.Acquire(t.Context(), h.limits.DocumentBytes); err != nil {
+	l := s.handler.(*handler).requests
+	body := []byte("<Delete><Object><Key>k</Key></Object></Delete>")
+	ask := func() *answer {
+		return s.ask("POST", "/"+testBucket+"?delete", body, "Content-Md5: "+base64MD5(body))
+	}
+	// There is room for the request, and not for its document.
+	other, err := l.enter(t.Context(), "another key", l.limit.bytes-requestMemory-documentMemory*int64(len(body))+1)
+	if err != nil {
 		t.Fatal(err)
 	}
-	body := []byte("<Delete><Object><Key>k</Key></Object></Delete>")
-	s.want(s.ask("POST", "/"+testBucket+"?delete", body, "Content-Md5: "+base64MD5(body)), 503, "SlowDown")
-	h.documents.Release(h.limits.DocumentBytes)
-	s.want(s.ask("POST", "/"+testBucket+"?delete", body, "Content-Md5: "+base64MD5(body)), 200, "")
+	s.want(ask(), 503, "SlowDown")
+	other.leave()
+	s.want(ask(), 200, "")
 	// The room is given back when the request ends, which the client may see a moment before.
-	if err := h.documents.Acquire(t.Context(), h.limits.DocumentBytes); err != nil {
+	if other, err = l.enter(t.Context(), "another key", l.limit.bytes); err != nil {
 		t.Error(err)
 	}
+	other.leave()
 }

@@ -29,6 +29,8 @@ type Metrics struct {
 	requestSeconds   *prometheus.HistogramVec
 	requestBytes     *prometheus.CounterVec
 	requestsShed     *prometheus.CounterVec
+	admissionHeld    *prometheus.GaugeVec
+	admissionLimit   *prometheus.GaugeVec
 	inFlight         prometheus.Gauge
 	backend          *prometheus.CounterVec
 	backendSeconds   *prometheus.HistogramVec
@@ -49,7 +51,9 @@ func NewMetrics(version string) *Metrics {
 		requests:         counters("requests_total", "S3 requests answered.", "operation", "status"),
 		requestSeconds:   histograms("request_duration_seconds", "Time from the arrival of an S3 request to the end of its answer.", seconds, "operation"),
 		requestBytes:     counters("request_bytes_total", "Body bytes of S3 requests (in) and answers (out).", "operation", "direction"),
-		requestsShed:     counters("requests_shed_total", "S3 requests told to come later because too many were under way, by what there was no room for.", "lane"),
+		requestsShed:     counters("requests_shed_total", "S3 requests told to come later, by lane and what it was short of: places, memory, or share, which the access key had used up.", "lane", "short_of"),
+		admissionHeld:    gauges("admission_held", "What the requests of a lane hold: places and bytes of memory.", "lane", "of"),
+		admissionLimit:   gauges("admission_limit", "What the requests of a lane may hold together: places and bytes of memory.", "lane", "of"),
 		inFlight:         prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "requests_in_flight", Help: "S3 requests being served."}),
 		backend:          counters("backend_operations_total", "Calls to storage drivers, by outcome: ok or the kind of error.", "provider", "operation", "outcome"),
 		backendSeconds:   histograms("backend_operation_duration_seconds", "Time that calls to storage drivers took.", seconds, "provider", "operation"),
@@ -65,7 +69,7 @@ func NewMetrics(version string) *Metrics {
 		Namespace: namespace, Name: "build_info", Help: "Always 1; the label holds the version.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.requests, m.requestSeconds, m.requestBytes, m.requestsShed, m.inFlight, m.backend, m.backendSeconds, m.backendBytes, m.backendRetries,
+	m.registry.MustRegister(m.requests, m.requestSeconds, m.requestBytes, m.requestsShed, m.admissionHeld, m.admissionLimit, m.inFlight, m.backend, m.backendSeconds, m.backendBytes, m.backendRetries,
 		m.integrity, m.vaultOpen, m.vaultGeneration, m.foreignObjects, m.listCacheResults, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -97,10 +101,26 @@ func (m *Metrics) RequestBegan() (ended func()) {
 	return m.inFlight.Dec
 }
 
-// RequestShed counts a request that was told to come later. Lane is a fixed word. A nil Metrics counts nothing.
-func (m *Metrics) RequestShed(lane string) {
+// RequestShed counts a request that was told to come later. Both labels are fixed words. A nil Metrics counts nothing.
+func (m *Metrics) RequestShed(lane, shortOf string) {
 	if m != nil {
-		m.requestsShed.WithLabelValues(lane).Inc()
+		m.requestsShed.WithLabelValues(lane, shortOf).Inc()
+	}
+}
+
+// AdmissionHeld shows what the requests of a lane hold now. A nil Metrics shows nothing.
+func (m *Metrics) AdmissionHeld(lane string, places, bytes int64) {
+	if m != nil {
+		m.admissionHeld.WithLabelValues(lane, "places").Set(float64(places))
+		m.admissionHeld.WithLabelValues(lane, "bytes").Set(float64(bytes))
+	}
+}
+
+// AdmissionLimit shows what the requests of a lane may hold together. A nil Metrics shows nothing.
+func (m *Metrics) AdmissionLimit(lane string, places, bytes int64) {
+	if m != nil {
+		m.admissionLimit.WithLabelValues(lane, "places").Set(float64(places))
+		m.admissionLimit.WithLabelValues(lane, "bytes").Set(float64(bytes))
 	}
 }
 

@@ -63,7 +63,10 @@ func TestMetricsCount(t *testing.T) {
 	metrics.IntegrityFailure("home")
 	metrics.ForeignObjects("home", 2)
 	metrics.ListCache("home", 5, 3)
-	metrics.RequestShed("streams")
+	metrics.RequestShed("streams", "places")
+	metrics.AdmissionLimit("streams", 256, 1<<20)
+	metrics.AdmissionHeld("streams", 2, 1000)
+	metrics.AdmissionHeld("streams", 1, 500)
 	metrics.VaultOpened("home", 7)
 	metrics.VaultOpened("work", 2)
 	metrics.VaultLocked("work")
@@ -86,7 +89,11 @@ func TestMetricsCount(t *testing.T) {
 		{"sallyport_foreign_objects_total", "vault=home", 2},
 		{"sallyport_etag_cache_total", "result=hit,vault=home", 5},
 		{"sallyport_etag_cache_total", "result=miss,vault=home", 3},
-		{"sallyport_requests_shed_total", "lane=streams", 1},
+		{"sallyport_requests_shed_total", "lane=streams,short_of=places", 1},
+		{"sallyport_admission_held", "lane=streams,of=places", 1},
+		{"sallyport_admission_held", "lane=streams,of=bytes", 500},
+		{"sallyport_admission_limit", "lane=streams,of=places", 256},
+		{"sallyport_admission_limit", "lane=streams,of=bytes", 1 << 20},
 		{"sallyport_vault_open", "vault=home", 1},
 		{"sallyport_vault_open", "vault=work", 0},
 		{"sallyport_vault_file_generation", "vault=home", 7},
