@@ -1,5 +1,7 @@
 package providers
 
+import "sallyport/providers/driver"
+
 // streamMemory bounds what a driver and its connection hold of one body that they stream: 256 KiB in a folder; buffers of the connection, of TLS and of
 // the signature at an S3 service.
 const streamMemory = 512 << 10
@@ -20,7 +22,5 @@ func (s *Store) PartMemory(size int64) int64 {
 	if size > bufferUpTo {
 		return streamMemory
 	}
-	var pools bufferPools
-	_, held := pools.class(size)
-	return 2 * int64(held)
+	return 2 * driver.BufferSize(size)
 }

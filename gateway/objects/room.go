@@ -25,6 +25,9 @@ const (
 	sealingBuffer = 64 << 10  // plaintext that is read at once
 	// tableEntryMemory is what one part of a stored object costs while its table is opened: sealed, open, parsed, and in the layout.
 	tableEntryMemory = 640
+	// uploadNoteMemory is what one attempt at a part of an open upload costs while the upload is looked at. They are known only when they were read, so
+	// that a third of it is there before it is asked for.
+	uploadNoteMemory = 1600
 )
 
 // sealingMemory is what sealing and digesting a body of so many plaintext bytes holds.

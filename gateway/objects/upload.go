@@ -30,6 +30,7 @@ func (s *Service) CreateUpload(ctx context.Context, in *CreateUploadInput) (uplo
 type UploadRef struct {
 	Bucket, Key, UploadID string
 	Principal             string
+	Room                  Room // for what is kept of the upload, and for a part
 }
 
 // PutPartInput is one UploadPart.
@@ -40,7 +41,6 @@ type PutPartInput struct {
 	Body        *checksum.Reader
 	Algorithm   checksum.Algorithm
 	CustomerKey *CustomerKey
-	Room        Room
 }
 
 // PutPart stores one part with a fresh salt.
@@ -59,7 +59,6 @@ type CopyPartInput struct {
 	Source      CopySource
 	Range       *RangeSpec // first and last both given, or nil = whole
 	CustomerKey *CustomerKey
-	Room        Room // for what is read and what is written
 }
 
 // CopyPart re-encrypts a range of an object as a part.

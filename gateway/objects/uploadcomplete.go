@@ -314,7 +314,9 @@ func heldGone(part int, cause error) *Error {
 func (s *Service) completeFailure(ctx context.Context, u *upload, in *CompleteInput, err error) error {
 	switch {
 	case errors.Is(err, errHeldGone):
-		_, _, notes, readErr := s.readUpload(ctx, u.place, &in.UploadRef)
+		ref := in.UploadRef
+		ref.Room = nil // it was granted for the first look
+		_, _, notes, readErr := s.readUpload(ctx, u.place, &ref)
 		switch {
 		case readErr != nil:
 			return readErr

@@ -261,7 +261,7 @@ func (s *Service) copyPartOnce(ctx context.Context, u *upload, in *CopyPartInput
 	}
 	body := checksum.NewReader(src.Body, opts)
 	defer func() { _ = body.Close() }()
-	part, err := s.sendPart(ctx, u, &PutPartInput{UploadRef: in.UploadRef, Number: in.Number, Size: src.Length, Body: body, CustomerKey: in.CustomerKey, Room: in.Room})
+	part, err := s.sendPart(ctx, u, &PutPartInput{UploadRef: in.UploadRef, Number: in.Number, Size: src.Length, Body: body, CustomerKey: in.CustomerKey})
 	if _, ok := errors.AsType[*checksum.Error](err); ok {
 		return nil, &Error{Kind: Damaged, Message: "the source does not match its own checksum", Err: err}
 	}

@@ -98,6 +98,9 @@ func (s *Service) readUpload(ctx context.Context, at *place, ref *UploadRef) (*u
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	if err := ref.Room.take(ctx, uploadNoteMemory*int64(len(notes))); err != nil {
+		return nil, nil, nil, err
+	}
 	for _, n := range notes {
 		if n.Name == providers.FirstNote && len(n.Data) > 0 {
 			u, err := openFirstNote(at, ref.UploadID, n.Data)

@@ -19,19 +19,24 @@ import (
 //	                         or 512 KiB longer bodies, which stream through the driver
 //	                         or 10.5 MiB PutObject above 64 MiB on an S3 backend: two parts of 5 MiB
 //	lists                  + 2 MiB   a page of the backend's and ours; longer keys of 256 bytes and more as they come          listMemory, listedMemory
-//	ListParts, Complete…   + 12 MiB  what is kept of an upload of 10,000 parts                                                 uploadStateMemory
-//	documents              + 12 ×    their size: an XML tree has that much more than its text                                  documentMemory
+//	multipart uploads      + 1.6 KiB for each attempt at a part: Complete, ListParts, and the first part that this gateway sees objects.Room
+//	documents              + 4 ×     their size, and 96 bytes for each element that there may be                               documentMemory
 //
 // Outside of the lanes, and bounded by themselves: requests before their signature is verified (connection and headers, at most 32 KiB of them),
 // caches, and drivers' buffers for bodies up to 1 MiB that the lanes of a store let through at once (64 × 256 KiB in a folder).
 const (
-	requestMemory     = 64 << 10
-	downloadMemory    = 320 << 10
-	listMemory        = 2 << 20
-	listedMemory      = 24 // for each byte of a listed name: escaped, in a growing text, and its copy
-	uploadStateMemory = 12 << 20
-	documentMemory    = 12 // for each byte of the document
+	requestMemory  = 64 << 10
+	downloadMemory = 320 << 10
+	listMemory     = 2 << 20
+	listedMemory   = 24 // for each byte of a listed name: escaped, in a growing text, and its copy
 )
+
+// documentMemory is what a document of so many bytes holds: itself, its text once more in the tree and what is made of it, and the tree's elements, of
+// which parseXML takes only so many however many a document has.
+func documentMemory(size int64) int64 {
+	const elementMemory, shortestElement, elements = 96, 4, 8 * maxParts
+	return 4*size + elementMemory*min(size/shortestElement, elements)
+}
 
 // streamsShare is the part of the memory, in quarters, that requests with an object's bytes may have. The rest is for those without, which must
 // get through when streams hold all they may.
@@ -54,8 +59,6 @@ func (c *call) admit(ctx context.Context) (leave func(), err error) {
 	case "GetObject", "CopyObject", "UploadPartCopy":
 		l = c.h.streams
 		memory += downloadMemory
-	case "ListParts", "CompleteMultipartUpload":
-		memory += uploadStateMemory
 	}
 	if c.op.action == auth.List {
 		memory += listMemory

@@ -129,7 +129,7 @@ func (c *call) readBounded(ctx context.Context, body *promised, limit int64) ([]
 	if body.size > limit {
 		return nil, refuse("MaxMessageLengthExceeded", "Your request was too big.").with("MaxMessageLengthBytes", itoa64(limit))
 	}
-	if err := c.reserve(ctx, documentMemory*body.size); err != nil {
+	if err := c.reserve(ctx, documentMemory(body.size)); err != nil {
 		return nil, err
 	}
 	return io.ReadAll(body.reader)

@@ -47,5 +47,5 @@ func (c *call) createMultipartUpload(ctx context.Context) error {
 
 // upload names the upload of the request. It is bound to who began it.
 func (c *call) upload() objects.UploadRef {
-	return objects.UploadRef{Bucket: c.target.bucket, Key: c.target.key, UploadID: c.query["uploadId"], Principal: c.who.Name()}
+	return objects.UploadRef{Bucket: c.target.bucket, Key: c.target.key, UploadID: c.query["uploadId"], Principal: c.who.Name(), Room: c.reserve}
 }

@@ -25,7 +25,6 @@ func (c *call) uploadPart(ctx context.Context) error {
 	defer func() { _ = body.reader.Close() }()
 	part, err := c.h.objects.PutPart(ctx, &objects.PutPartInput{
 		UploadRef: c.upload(), Number: number, Size: body.size, Body: body.reader, Algorithm: body.promise.Algorithm, CustomerKey: key.value(),
-		Room: c.reserve,
 	})
 	if err != nil {
 		return err

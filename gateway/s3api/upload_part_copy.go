@@ -22,7 +22,7 @@ func (c *call) uploadPartCopy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	in := &objects.CopyPartInput{UploadRef: c.upload(), Number: number, Source: *source, CustomerKey: key.value(), Room: c.reserve}
+	in := &objects.CopyPartInput{UploadRef: c.upload(), Number: number, Source: *source, CustomerKey: key.value()}
 	if header := c.headers.Get("X-Amz-Copy-Source-Range"); header != "" {
 		if in.Range, err = parseCopyRange(header); err != nil {
 			return err

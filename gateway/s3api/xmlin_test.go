@@ -52,7 +52,7 @@ func TestDocumentsTogetherAreBounded(t *testing.T) {
 		return s.ask("POST", "/"+testBucket+"?delete", body, "Content-Md5: "+base64MD5(body))
 	}
 	// There is room for the request, and not for its document.
-	other, err := l.enter(t.Context(), "another key", l.limit.bytes-requestMemory-documentMemory*int64(len(body))+1)
+	other, err := l.enter(t.Context(), "another key", l.limit.bytes-requestMemory-documentMemory(int64(len(body)))+1)
 	if err != nil {
 		t.Fatal(err)
 	}

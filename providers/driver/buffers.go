@@ -15,14 +15,27 @@ type Buffers struct {
 	lent                 atomic.Int64
 }
 
-func (b *Buffers) class(n int64) (*sync.Pool, int) {
+// BufferSize returns the size of the buffer that Get lends for n bytes.
+func BufferSize(n int64) int64 {
 	switch {
 	case n <= 16<<10:
-		return &b.small, 16 << 10
+		return 16 << 10
 	case n <= 128<<10:
-		return &b.medium, 128 << 10
+		return 128 << 10
 	default:
-		return &b.large, MaxBuffer
+		return MaxBuffer
+	}
+}
+
+func (b *Buffers) class(n int64) (*sync.Pool, int64) {
+	size := BufferSize(n)
+	switch size {
+	case BufferSize(0):
+		return &b.small, size
+	case MaxBuffer:
+		return &b.large, size
+	default:
+		return &b.medium, size
 	}
 }
 
