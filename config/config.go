@@ -85,7 +85,8 @@ type Permission struct {
 
 // Limits bound the gateway's work.
 type Limits struct {
-	Drain time.Duration `yaml:"drain" doc:"How long a stop waits for requests under way before it cuts them, as in 30s or 5m. A cut upload leaves the old object in place."`
+	Drain  time.Duration `yaml:"drain" doc:"How long a stop waits for requests under way before it cuts them, as in 30s or 5m. A cut upload leaves the old object in place."`
+	Memory Size          `yaml:"memory" doc:"Memory that this gateway may take, as in 512MiB, at least 128MiB; half of it is what requests may hold together. A container needs a ninth more. Empty: GOMEMLIMIT of the environment; without it nine tenths of the limit of the control group (container, systemd unit); without that 1GiB."`
 }
 
 // Log says what is logged.

@@ -26,6 +26,10 @@ func conform(node *yaml.Node, target reflect.Type, path string) (*yaml.Node, Pro
 			return conformProvider(node, path)
 		}
 		return emptyNode(yaml.MappingNode, node), wrongKind(node, path, "a section with a type")
+	case target == reflect.TypeFor[Size]():
+		if _, ok := parseSize(node.Value); node.Kind != yaml.ScalarNode || !ok {
+			want = "a size such as 512MiB"
+		}
 	case reflect.PointerTo(target).Implements(reflect.TypeFor[yaml.Unmarshaler]()):
 		return node, nil
 	case isSection(target):

@@ -120,6 +120,8 @@ func kindWord(member reflect.StructField) string {
 	switch target := member.Type; {
 	case target == reflect.TypeFor[time.Duration]():
 		return "duration"
+	case target == reflect.TypeFor[Size]():
+		return "size"
 	case target == reflect.TypeFor[secret.String]():
 		return "secret text"
 	case target.Kind() == reflect.Slice && isSection(target.Elem()):
@@ -197,6 +199,8 @@ func typeSchema(target reflect.Type) map[string]any {
 		return sectionSchema(target)
 	case target == reflect.TypeFor[time.Duration]():
 		return map[string]any{"type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+$"}
+	case target == reflect.TypeFor[Size]():
+		return map[string]any{"type": "string", "pattern": "^[0-9]+[KMG]iB$"}
 	case target.Kind() == reflect.Pointer:
 		return typeSchema(target.Elem())
 	case target.Kind() == reflect.Slice:

@@ -19,6 +19,7 @@ const (
 	maxAccessKey  = 128
 	minSecretKey  = 8
 	maxDrain      = 24 * time.Hour
+	minMemory     = 128 << 20
 )
 
 // Validate reports everything that is wrong with a configuration, as [Problems] without lines, or nil.
@@ -77,6 +78,9 @@ func (c *Config) surfaceProblems() Problems {
 	}
 	if c.Limits.Drain < 0 || c.Limits.Drain > maxDrain {
 		r.add("limits.drain", "want a duration between 0s and %s", "24h")
+	}
+	if c.Limits.Memory != 0 && c.Limits.Memory < minMemory {
+		r.add("limits.memory", "want at least 128MiB, or nothing to let the gateway find out")
 	}
 	r.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	r.oneOf("log.format", c.Log.Format, "text", "json")

@@ -39,6 +39,7 @@ type Options struct {
 	Sweepers       []Sweeper     // what the drivers leave behind is swept with the uploads
 	Health         []HealthCheck // what /readyz tells besides
 	Drain          time.Duration // how long a stop waits for requests under way; 0 = DefaultDrain
+	Memory         Memory        // what requests are kept within; zero = DefaultMemory
 	Metrics        *telemetry.Metrics
 	Log            *slog.Logger
 }
@@ -110,7 +111,7 @@ func New(opts *Options) *Server {
 	service := objects.New(&objects.Options{Vaults: vaults.NewSet(nil, opts.Vaults...), Cache: etags, Metrics: opts.Metrics, Log: opts.Log})
 	handler := s3api.New(&s3api.Options{
 		Objects: service, Credentials: opts.Credentials, Region: opts.Region, Domains: opts.Domains, TrustedProxies: opts.TrustedProxies,
-		Metrics: opts.Metrics, Log: opts.Log,
+		Limits: s3api.Limits{Memory: opts.Memory.forRequests()}, Metrics: opts.Metrics, Log: opts.Log,
 	})
 	s := &Server{objects: service, cache: etags, opts: opts, s3Calls: newUnderWay(handler)}
 	s.s3 = newHTTPServer(s.s3Calls, opts.Log)

@@ -132,7 +132,7 @@ func (c *quickstartCommand) compose(v *vaults.Vault, socket *gateway.Socket, sta
 	debug.FreeOSMemory() // Argon2id's 256 MiB would stay for minutes
 	server := gateway.New(&gateway.Options{
 		Vaults: []*vaults.Vault{v}, Credentials: credentials, Region: quickstartRegion, Domains: []string{"localhost", "s3.localhost"},
-		Socket: socket, StateDir: state, Sweepers: []gateway.Sweeper{sweeper}, Log: log,
+		Socket: socket, StateDir: state, Sweepers: []gateway.Sweeper{sweeper}, Memory: ownMemory(0, log), Log: log,
 	})
 	return server, &quickstartResult{
 		Endpoint: socket.ReachableURL(), Region: quickstartRegion, AccessKey: accessKey, SecretKey: secretKey.Reveal(), Dir: c.Dir,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -59,9 +60,10 @@ func (c *serveCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 		return err
 	}
 	debug.FreeOSMemory() // Argon2id's 256 MiB for each password would stay for minutes
+	memory := ownMemory(int64(cfg.Limits.Memory), log)
 	server := gateway.New(&gateway.Options{
 		Vaults: all, Credentials: credentials, Region: cfg.Region, Domains: cfg.Domains, TrustedProxies: proxies, Socket: sockets.s3,
-		Admin: sockets.admin, Pprof: cfg.Admin.Pprof, StateDir: cfg.StateDir, Sweepers: opened.sweepers, Health: opened.health, Drain: cfg.Limits.Drain, Metrics: metrics, Log: log,
+		Admin: sockets.admin, Pprof: cfg.Admin.Pprof, StateDir: cfg.StateDir, Sweepers: opened.sweepers, Health: opened.health, Drain: cfg.Limits.Drain, Memory: memory, Metrics: metrics, Log: log,
 	})
 	log.Info("serving S3", telemetry.Address(sockets.s3.URL()))
 	stdio.announce("serving", sockets.s3)
@@ -78,6 +80,14 @@ func (s *Stdio) announce(what string, socket *gateway.Socket) {
 	if socket.Everywhere() {
 		s.printf("  and on every other address of this machine: it listens on %s\n", socket.Addr())
 	}
+}
+
+// ownMemory finds out how much memory this process may take, and holds it to that.
+func ownMemory(configured int64, log *slog.Logger) gateway.Memory {
+	memory := gateway.FindMemory(configured, os.DirFS("/"))
+	memory.Enforce()
+	log.Info("memory that this gateway keeps within", telemetry.Bytes(memory.Bytes), telemetry.Reason(memory.Origin))
+	return memory
 }
 
 // listeners are the open ports of a configuration.
