@@ -124,7 +124,13 @@ func writeCertificate(t testing.TB, certFile, keyFile string, serial int64) {
 // serve starts serve --config and waits until it says where. Keys are the caller's business.
 func serve(t testing.TB, config string, environ ...string) *gateway {
 	t.Helper()
-	cmd := exec.Command(sallyport(t, false), "serve", "--config", config)
+	return serveBuild(t, sallyport(t, false), config, environ...)
+}
+
+// serveBuild is serve with a certain build.
+func serveBuild(t testing.TB, binary, config string, environ ...string) *gateway {
+	t.Helper()
+	cmd := exec.Command(binary, "serve", "--config", config)
 	cmd.Env = append(toolchain.Environ(), environ...)
 	g := &gateway{process: spawn(t, cmd), Region: "us-east-1"}
 	eventually(t, patience, "serving", func() bool { return strings.Contains(g.stdout.String(), "\n") || g.ended() })

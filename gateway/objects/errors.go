@@ -54,6 +54,7 @@ const (
 	ReadOnly
 	BackendDenied
 	Canceled
+	NoRoom // a Room refused
 )
 
 // Error is the only error type a Service returns. Message is for clients: it names what happened and what to do, never a secret, never

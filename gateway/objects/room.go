@@ -17,7 +17,10 @@ func (r Room) take(ctx context.Context, bytes int64) error {
 	if r == nil {
 		return nil
 	}
-	return r(ctx, bytes)
+	if err := r(ctx, bytes); err != nil {
+		return &Error{Kind: NoRoom, Message: "there is no room for the request at present", Err: err}
+	}
+	return nil
 }
 
 const (

@@ -205,7 +205,7 @@ func storageCode(k objects.Kind) (code, message string) {
 		return "ObjectDamaged", "The stored object belongs under another name: it was moved or copied outside of the gateway."
 	case objects.Unsupported:
 		return "NotImplemented", "The storage behind this bucket cannot do this safely."
-	case objects.Throttled:
+	case objects.Throttled, objects.NoRoom:
 		return "SlowDown", "Please reduce your request rate."
 	case objects.Unavailable:
 		return "ServiceUnavailable", "The storage behind this bucket is not available. Please try again."

@@ -217,7 +217,7 @@ func TestLogLineOfEachRequest(t *testing.T) {
 
 // TestEveryErrorHasItsPlace: the map covers every kind and reason, and its default shows nothing.
 func TestEveryErrorHasItsPlace(t *testing.T) {
-	for k := objects.Internal; k <= objects.Canceled; k++ {
+	for k := objects.Internal; k <= objects.NoRoom; k++ {
 		f := describe(fmt.Errorf("wrapped: %w", &objects.Error{Kind: k, Bucket: "b", Key: "k", Message: "told", Err: errors.New("private-cause")}))
 		if (f.code == "InternalError") != (k == objects.Internal) {
 			t.Errorf("kind %d: %s", k, f.code)
