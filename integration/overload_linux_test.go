@@ -27,7 +27,7 @@ import (
 )
 
 const (
-	overloadMemory  = 192 << 20               // limits.memory of the gateway under test
+	overloadMemory  = 160 << 20               // limits.memory of the gateway under test
 	overloadBound   = overloadMemory / 9 * 10 // what operations.md says of resident memory
 	slowClients     = 1000
 	largeStreams    = 64
@@ -192,7 +192,7 @@ func slowRequest(ctx context.Context, g *gateway, number int, count *tally, firs
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	defer func() { _ = conn.Close() }()
-	uploads := number%4 != 0
+	uploads := number%8 != 0
 	method, path, size := http.MethodGet, "/overload/large", int64(0)
 	if uploads {
 		method, path, size = http.MethodPut, fmt.Sprintf("/overload/slow-%d", number), slowSize

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -129,5 +130,44 @@ func TestEveryRowGivesBack(t *testing.T) {
 			}
 		}
 	})
+	s.allGivenBack()
+}
+
+// TestDownloadsHoldWhatTheyReserve measures downloads whose clients have stopped reading.
+func TestDownloadsHoldWhatTheyReserve(t *testing.T) {
+	const streams = 24
+	s := newSite(t, siteOptions{quiet: true})
+	s.put("large", bytes.Repeat([]byte("0123456789abcdef"), 2<<20)) // more than the kernel's buffers take
+	heap := func() int64 {
+		runtime.GC()
+		runtime.GC() // twice, for what pools keep over one
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc + m.StackInuse)
+	}
+	s.server.Client().CloseIdleConnections()
+	before := heap()
+	var open []net.Conn
+	for range streams {
+		r := s.request(http.MethodGet, "/"+testBucket+"/large")
+		s.signer.sign(r, formHashed, nil)
+		conn := dial(t, s, r, nil)
+		if _, err := io.CopyN(io.Discard, conn, 200<<10); err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, conn)
+	}
+	each := (heap() - before) / streams
+	l := s.handler.(*handler).streams
+	l.mu.Lock()
+	used := l.used
+	l.mu.Unlock()
+	t.Logf("holds %d KiB, reserved %d KiB", each>>10, used.bytes/streams>>10)
+	if used.places != streams || each > used.bytes/streams {
+		t.Errorf("each of %d downloads holds %d bytes; all reserved %v", streams, each, used)
+	}
+	for _, conn := range open {
+		_ = conn.Close()
+	}
 	s.allGivenBack()
 }
