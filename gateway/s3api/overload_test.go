@@ -171,3 +171,37 @@ func TestDownloadsHoldWhatTheyReserve(t *testing.T) {
 	}
 	s.allGivenBack()
 }
+
+// TestDocumentsHoldWhatTheyReserve measures the trees of documents that are as large, and as full of elements, as they may be.
+func TestDocumentsHoldWhatTheyReserve(t *testing.T) {
+	var parts strings.Builder
+	for i := range maxParts {
+		fmt.Fprintf(&parts, "<Part><PartNumber>%d</PartNumber><ETag>&quot;%032d&quot;</ETag><ChecksumCRC64NVME>AAAAAAAAAAA=</ChecksumCRC64NVME></Part>", i+1, i)
+	}
+	for name, text := range map[string]string{
+		"parts":        "<CompleteMultipartUpload>" + parts.String() + "</CompleteMultipartUpload>",
+		"empty":        "<a>" + strings.Repeat("<b/>", 8*maxParts-2) + "</a>",
+		"deletions":    "<Delete>" + strings.Repeat("<Object><Key>"+strings.Repeat("&#x41;", 1000)+"</Key></Object>", maxDeletes) + "</Delete>",
+		"one long key": "<Delete><Object><Key>" + strings.Repeat("k", 4<<20) + "</Key></Object></Delete>",
+	} {
+		data := []byte(text)
+		heap := func() int64 {
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			return int64(m.HeapAlloc)
+		}
+		before := heap()
+		root, err := parseXML(data, xmlLimits{depth: 3, elements: 8 * maxParts})
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed, _ := parseComplete(data)
+		held := heap() - before + int64(len(data))
+		t.Logf("%s: %d bytes hold %d, reserved %d", name, len(data), held, documentMemory(int64(len(data))))
+		if held > documentMemory(int64(len(data))) {
+			t.Errorf("%s: %d bytes hold %d and reserve %d", name, len(data), held, documentMemory(int64(len(data))))
+		}
+		runtime.KeepAlive([]any{root, listed, data})
+	}
+}
