@@ -37,7 +37,7 @@ const (
 	largePace       = 2 << 20 // bytes a second of each large stream
 	overloadSecret  = "secret-of-the-overload-test"
 	overloadFiles   = 4096 // descriptors that the test and the gateway each need
-	healthyRequests = 150  // pairs of PUT and GET before the load
+	healthyRequests = 150  // pairs of PUT and GET before and after the large streams
 )
 
 // overloadKeys are three clients who share nothing but the gateway.
@@ -459,6 +459,7 @@ func TestOverload(t *testing.T) {
 	heldAtEnd := residentMemory(t, s.cmd.Process.Pid, "VmRSS")
 	shedMetrics := metricLines(s.metrics(t), "sallyport_requests_shed_total", "sallyport_admission_")
 	lap("large streams through")
+	onlySlow := healthyClient(t, keys.healthy, func(n int) bool { return n == healthyRequests })
 	close(loadEnded)
 	sampling.Wait()
 	stopSlow()
@@ -477,6 +478,7 @@ func TestOverload(t *testing.T) {
 		idle>>20, highest>>20, samples, residentMemory(t, s.cmd.Process.Pid, "VmHWM")>>20, heldAtEnd>>20, overloadBound>>20)
 	t.Logf("before the load: %v", before)
 	t.Logf("under load:      %v", loaded)
+	t.Logf("slow ones only:  %v", onlySlow)
 	t.Logf("metrics under load:\n%s", shedMetrics)
 
 	eventually(t, patience, "nothing is held when all have gone", func() bool {
