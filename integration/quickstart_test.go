@@ -190,7 +190,7 @@ func TestQuickstartAtATerminal(t *testing.T) {
 		key := bareKey(shownKey(t, term.expect("Type the key back")))
 		term.enter("no key at all")
 		term.expect("Type the key back")
-		term.enter(key[:63] + string("0123456789abcdef"[('f'-key[63])%16]))
+		term.enter(strings.Map(func(r rune) rune { return map[bool]rune{true: 'b', false: 'a'}[r == 'a'] }, key))
 		term.expect("Type the key back")
 		term.enter("")
 		term.expect("nothing was made")
