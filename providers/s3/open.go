@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"path"
@@ -209,7 +208,7 @@ func patiently(ctx context.Context, call func() error, passing ...driver.Kind) e
 		if !ok || !slices.Contains(passing, e.Kind) || try == openTries || e.RetryAfter > openWaitsMost {
 			return err
 		}
-		timer := time.NewTimer(max(e.RetryAfter, wait/2+rand.N(wait))) //nolint:gosec // it only spreads requests.
+		timer := time.NewTimer(max(e.RetryAfter, wait))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
