@@ -19,7 +19,7 @@ import (
 	"sallyport/providers"
 )
 
-// The usual run is a sample. All of it, about two minutes of one processor, is
+// The usual run is a sample. All of it, two to four minutes of one processor, is
 //
 //	go test ./providers/s3/internal/hiddenfaults -runs 20000 -timeout 30m
 //
