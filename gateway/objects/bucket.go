@@ -78,7 +78,7 @@ func (s *Service) deleteBucket(ctx context.Context, name string) error {
 	if err := mustBeEmpty(ctx, b); err != nil {
 		return err
 	}
-	if err := abortUploads(ctx, b); err != nil {
+	if err := s.abortUploads(ctx, b); err != nil {
 		return err
 	}
 	// From here on a client that leaves must not keep the record from being put back.
@@ -109,7 +109,7 @@ func mustBeEmpty(ctx context.Context, b *vaults.Bucket) error {
 	return nil
 }
 
-func abortUploads(ctx context.Context, b *vaults.Bucket) error {
+func (s *Service) abortUploads(ctx context.Context, b *vaults.Bucket) error {
 	uploads := b.Vault.Store().Uploads()
 	opts := &providers.ListUploadsOptions{Prefix: b.Name + "/"}
 	for {
@@ -121,6 +121,7 @@ func abortUploads(ctx context.Context, b *vaults.Bucket) error {
 			if err := uploads.Abort(ctx, up.Upload); err != nil && !providers.Is(err, providers.NoSuchUpload) {
 				return err
 			}
+			s.open.ended(b.Vault.Name())
 			opts.After, opts.UploadAfter = up.Key, up.ID
 		}
 		if !page.More || len(page.Uploads) == 0 {

@@ -37,6 +37,7 @@ type Service struct {
 	buffers *bufferPool
 
 	uploads    *uploadMemory
+	open       *openUploads
 	completing *keyLocks
 	tails      chan struct{} // one token for each tail that LIST may be reading
 }
@@ -49,7 +50,7 @@ func New(opts *Options) *Service {
 	s := &Service{
 		vaults: opts.Vaults, cache: opts.Cache, now: opts.Now, metrics: opts.Metrics, log: opts.Log, gate: newGate(),
 		buffers: newBufferPool(),
-		uploads: newUploadMemory(), completing: newKeyLocks(), tails: make(chan struct{}, tailReads),
+		uploads: newUploadMemory(), open: newOpenUploads(opts.Metrics), completing: newKeyLocks(), tails: make(chan struct{}, tailReads),
 	}
 	if s.now == nil {
 		s.now = time.Now

@@ -74,6 +74,7 @@ func (s *Service) completeUpload(ctx context.Context, in *CompleteInput) (*PutOu
 		return nil, s.completeFailure(ctx, u, in, err)
 	}
 	s.uploads.forget(u.ID)
+	s.open.ended(u.bucket.Vault.Name())
 	s.afterComplete(ctx, u, c, notes)
 	if view, err := s.view(u.bucket.Vault); err == nil {
 		rememberTail(view, u.backendKey, info.ETag, u.Mode, c.meta.ETag)

@@ -133,6 +133,7 @@ func (s *Service) abortUpload(ctx context.Context, ref *UploadRef) error {
 	if err := at.store().Uploads().Abort(ctx, u.ref()); err != nil {
 		return err
 	}
+	s.open.ended(u.bucket.Vault.Name())
 	return dropHeldParts(ctx, at.store(), ref.UploadID)
 }
 
@@ -183,6 +184,7 @@ func (s *Service) sweepVault(ctx context.Context, v *vaults.Vault) (swept int, e
 	if err != nil {
 		return 0, err
 	}
+	s.open.found(v.Name(), all)
 	alive := map[string]bool{}
 	for _, up := range all {
 		// A closed upload without "done" was completed by a gateway that died right after, or dropped by the backend.

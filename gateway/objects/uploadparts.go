@@ -58,9 +58,14 @@ func (s *Service) createUpload(ctx context.Context, in *CreateUploadInput) (stri
 		return "", err
 	}
 	id.Epoch = epoch
-	return at.store().Uploads().Create(ctx, at.backendKey, func(uploadID string) ([]byte, error) {
+	uploadID, err := at.store().Uploads().Create(ctx, at.backendKey, func(uploadID string) ([]byte, error) {
 		return object.SealUploadNote(key, object.Upload{Identity: id, ID: uploadID}, note)
 	})
+	if err != nil {
+		return "", err
+	}
+	s.open.began(v.Name())
+	return uploadID, nil
 }
 
 func (s *Service) putPart(ctx context.Context, in *PutPartInput) (*PartInfo, error) {

@@ -41,6 +41,7 @@ type Metrics struct {
 	vaultGeneration  *prometheus.GaugeVec
 	foreignObjects   *prometheus.CounterVec
 	listCacheResults *prometheus.CounterVec
+	openUploads      *prometheus.GaugeVec
 }
 
 // NewMetrics makes the metrics of one gateway, with those of the Go runtime and the process.
@@ -64,13 +65,15 @@ func NewMetrics(version string) *Metrics {
 		vaultGeneration:  gauges("vault_file_generation", "Number of the vault file in use.", "vault"),
 		foreignObjects:   counters("foreign_objects_total", "Files met in a vault that are not objects of this format.", "vault"),
 		listCacheResults: counters("etag_cache_total", "ETags looked up for lists, by result: hit or miss.", "vault", "result"),
+		openUploads: gauges("open_uploads",
+			"Multipart uploads that are open in a vault: as many as the last hourly sweep found, and what this gateway began and ended since.", "vault"),
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "Always 1; the label holds the version.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	info.Set(1)
 	m.registry.MustRegister(m.requests, m.requestSeconds, m.requestBytes, m.requestsShed, m.admissionHeld, m.admissionLimit, m.inFlight, m.backend, m.backendSeconds, m.backendBytes, m.backendRetries,
-		m.integrity, m.vaultOpen, m.vaultGeneration, m.foreignObjects, m.listCacheResults, info,
+		m.integrity, m.vaultOpen, m.vaultGeneration, m.foreignObjects, m.listCacheResults, m.openUploads, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -171,6 +174,13 @@ func (m *Metrics) ListCache(vault string, hits, misses int) {
 	if m != nil {
 		m.listCacheResults.WithLabelValues(vault, "hit").Add(float64(hits))
 		m.listCacheResults.WithLabelValues(vault, "miss").Add(float64(misses))
+	}
+}
+
+// OpenUploads says how many multipart uploads a vault has open. A nil Metrics counts nothing.
+func (m *Metrics) OpenUploads(vault string, n int) {
+	if m != nil {
+		m.openUploads.WithLabelValues(vault).Set(float64(n))
 	}
 }
 

@@ -67,6 +67,8 @@ func TestMetricsCount(t *testing.T) {
 	metrics.AdmissionLimit("streams", 256, 1<<20)
 	metrics.AdmissionHeld("streams", 2, 1000)
 	metrics.AdmissionHeld("streams", 1, 500)
+	metrics.OpenUploads("home", 9)
+	metrics.OpenUploads("home", 4)
 	metrics.VaultOpened("home", 7)
 	metrics.VaultOpened("work", 2)
 	metrics.VaultLocked("work")
@@ -94,6 +96,7 @@ func TestMetricsCount(t *testing.T) {
 		{"sallyport_admission_held", "lane=streams,of=bytes", 500},
 		{"sallyport_admission_limit", "lane=streams,of=places", 256},
 		{"sallyport_admission_limit", "lane=streams,of=bytes", 1 << 20},
+		{"sallyport_open_uploads", "vault=home", 4},
 		{"sallyport_vault_open", "vault=home", 1},
 		{"sallyport_vault_open", "vault=work", 0},
 		{"sallyport_vault_file_generation", "vault=home", 7},
