@@ -199,8 +199,8 @@ func (g *gateway) noServerErrors(t testing.TB) {
 	}
 }
 
-// metrics reads the second listener.
-func (s *server) metrics(t testing.TB) string {
+// adminAddress is where the second listener says it is.
+func (s *server) adminAddress(t testing.TB) string {
 	t.Helper()
 	var address string
 	eventually(t, patience, "the address of the second listener", func() bool {
@@ -209,7 +209,13 @@ func (s *server) metrics(t testing.TB) string {
 		address = line
 		return whole
 	})
-	resp, err := http.Get(address + "/metrics") //nolint:noctx // a test on loopback
+	return address
+}
+
+// metrics reads the second listener.
+func (s *server) metrics(t testing.TB) string {
+	t.Helper()
+	resp, err := http.Get(s.adminAddress(t) + "/metrics") //nolint:noctx // a test on loopback
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -184,8 +184,10 @@ func (m *Metrics) OpenUploads(vault string, n int) {
 	}
 }
 
-// VaultOpened says that a vault's keys are in memory, and from which vault file.
+// VaultOpened says that a vault's keys are in memory, and from which vault file. From then on its alarms are counted from zero: a series that only
+// begins with the first alarm shows no increase.
 func (m *Metrics) VaultOpened(vault string, generation uint64) {
+	m.integrity.WithLabelValues(vault)
 	m.vaultOpen.WithLabelValues(vault).Set(1)
 	m.vaultGeneration.WithLabelValues(vault).Set(float64(generation))
 }

@@ -88,6 +88,7 @@ func TestMetricsCount(t *testing.T) {
 		{"sallyport_backend_bytes_total", "direction=out,provider=nas", 7},
 		{"sallyport_backend_retries_total", "operation=Put,provider=nas", 1},
 		{"sallyport_integrity_failures_total", "vault=home", 1},
+		{"sallyport_integrity_failures_total", "vault=work", 0},
 		{"sallyport_foreign_objects_total", "vault=home", 2},
 		{"sallyport_etag_cache_total", "result=hit,vault=home", 5},
 		{"sallyport_etag_cache_total", "result=miss,vault=home", 3},

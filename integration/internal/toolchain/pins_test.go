@@ -13,7 +13,7 @@ import (
 // Every client that the tests promise to run has its module, and every module its reader here.
 func TestToolsAreTheOnesTheTestsNeed(t *testing.T) {
 	want := []string{
-		"golangci-lint", "govulncheck", "kopia", "mc", "minio", functionalTests, "rclone", "restic", "s5cmd",
+		"compose-go", "golangci-lint", "govulncheck", "kopia", "litestream", "mc", "minio", functionalTests, "rclone", "restic", "s5cmd",
 	}
 	got, err := Names()
 	if err != nil {
