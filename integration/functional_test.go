@@ -100,52 +100,59 @@ func TestMinioGoFunctional(t *testing.T) {
 	needsPrograms(t)
 	for name, withTLS := range map[string]bool{"plain": false, "tls": true} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newServerIn(t, t.TempDir(), withTLS)
-			https, least := "0", 33
-			if withTLS {
-				https, least = "1", 62
+			if !withTLS { // a part of what runs with TLS
+				t.Parallel()
+				testFunctional(t, newServerIn(t, t.TempDir(), false), false)
+				return
 			}
-			suite := &program{path: tool(t, "minio-go-functional"), dir: t.TempDir(), env: s.environ(t, "SERVER_ENDPOINT="+s.host(), "ACCESS_KEY="+s.AccessKey,
-				"SECRET_KEY="+s.SecretKey, "MINT_MODE=full", "RUN_ON_FAIL=1", "ENABLE_KMS=0", "ENABLE_HTTPS="+https, "SKIP_CERT_VALIDATION=1")}
-			r := suite.try(t)
-			passed, failures, left := functionalResults(t, r.both())
-			if passed < least {
-				t.Errorf("only %d passed", passed)
-			}
-			for function, e := range notApplicable() {
-				if left[function] != e.times {
-					t.Errorf("%s was left off %d times, want %d (%s)", function, left[function], e.times, e.because)
-				}
-				delete(left, function)
-			}
-			for function, times := range left {
-				t.Errorf("%s was left off %d times at a 501 that the table knows nothing of", function, times)
-			}
-			for _, e := range expectedFailures() {
-				want := e.plain
-				if withTLS {
-					want = e.tls
-				}
-				rest, got := failures[:0:0], 0
-				for _, f := range failures {
-					if got < want && strings.HasPrefix(f, e.function+": ") && strings.Contains(f, e.says) {
-						got++
-						continue
-					}
-					rest = append(rest, f)
-				}
-				if failures = rest; got != want {
-					t.Errorf("%s failed %d times with %q, want %d (%s): if it passes now, take it off the table", e.function, got, e.says, want, e.becauseThat)
-				}
-			}
-			for _, f := range failures {
-				t.Errorf("failed, and is not in the table: %s", f)
-			}
-			s.noServerErrors(t)
-			t.Logf("%d passed", passed)
+			onEachStorage(t, true, func(t *testing.T, s *server) { testFunctional(t, s, true) })
 		})
 	}
+}
+
+func testFunctional(t *testing.T, s *server, withTLS bool) {
+	https, least := "0", 33
+	if withTLS {
+		https, least = "1", 62
+	}
+	suite := &program{path: tool(t, "minio-go-functional"), dir: t.TempDir(), env: s.environ(t, "SERVER_ENDPOINT="+s.host(), "ACCESS_KEY="+s.AccessKey,
+		"SECRET_KEY="+s.SecretKey, "MINT_MODE=full", "RUN_ON_FAIL=1", "ENABLE_KMS=0", "ENABLE_HTTPS="+https, "SKIP_CERT_VALIDATION=1")}
+	r := suite.try(t)
+	passed, failures, left := functionalResults(t, r.both())
+	if passed < least {
+		t.Errorf("only %d passed", passed)
+	}
+	for function, e := range notApplicable() {
+		if left[function] != e.times {
+			t.Errorf("%s was left off %d times, want %d (%s)", function, left[function], e.times, e.because)
+		}
+		delete(left, function)
+	}
+	for function, times := range left {
+		t.Errorf("%s was left off %d times at a 501 that the table knows nothing of", function, times)
+	}
+	for _, e := range expectedFailures() {
+		want := e.plain
+		if withTLS {
+			want = e.tls
+		}
+		rest, got := failures[:0:0], 0
+		for _, f := range failures {
+			if got < want && strings.HasPrefix(f, e.function+": ") && strings.Contains(f, e.says) {
+				got++
+				continue
+			}
+			rest = append(rest, f)
+		}
+		if failures = rest; got != want {
+			t.Errorf("%s failed %d times with %q, want %d (%s): if it passes now, take it off the table", e.function, got, e.says, want, e.becauseThat)
+		}
+	}
+	for _, f := range failures {
+		t.Errorf("failed, and is not in the table: %s", f)
+	}
+	s.noServerErrors(t)
+	t.Logf("%d passed", passed)
 }
 
 func functionalResults(t testing.TB, log string) (passed int, failures []string, left map[string]int) {

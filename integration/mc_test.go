@@ -13,10 +13,9 @@ func mc(t testing.TB, g *gateway) *program {
 	return &program{path: tool(t, "mc"), dir: t.TempDir(), env: g.environ(t, "MC_HOST_s="+scheme+"://"+g.AccessKey+":"+g.SecretKey+"@"+host)}
 }
 
-func TestMC(t *testing.T) {
-	needsPrograms(t)
-	t.Parallel()
-	s := newServer(t)
+func TestMC(t *testing.T) { onEachStorage(t, false, testMC) }
+
+func testMC(t *testing.T, s *server) {
 	c := mc(t, &s.gateway)
 	source := filepath.Join(t.TempDir(), "source")
 	sourceTree(t, source, 200)
@@ -60,8 +59,8 @@ func TestMC(t *testing.T) {
 		t.Errorf("after rm --recursive: %s", out)
 	}
 	c.run(t, "rb", "s/mirror")
-	if left := objectFiles(t, s.root); len(left) > 0 {
-		t.Errorf("files are left in the folder: %q", left)
+	if left := s.left(t); len(left) > 0 {
+		t.Errorf("objects are left in the storage: %q", left)
 	}
 	s.noServerErrors(t)
 }

@@ -28,6 +28,16 @@ type onMinIO struct {
 
 func newOnMinIO(t testing.TB) *onMinIO {
 	t.Helper()
+	m := newStorage(t)
+	cli := command(t)
+	m.keyFile = writeFile(t, filepath.Join(m.dir, "vault.key"), []byte(cli.run(t, "key", "new")))
+	cli.run(t, "vault", "create", "--config", m.config(t, "first", m.provider("")), "--key-file", m.keyFile)
+	return m
+}
+
+// newStorage is a MinIO with an empty bucket.
+func newStorage(t testing.TB) *onMinIO {
+	t.Helper()
 	m := &onMinIO{minio: minioserver.Start(t, &minioserver.Options{}), dir: t.TempDir()}
 	var err error
 	if m.client, err = m.minio.Client(); err != nil {
@@ -37,11 +47,8 @@ func newOnMinIO(t testing.TB) *onMinIO {
 		t.Fatal(err)
 	}
 	theSuite().storage(t, m.client, sealedBucket)
-	cli := command(t)
-	m.keyFile = writeFile(t, filepath.Join(m.dir, "vault.key"), []byte(cli.run(t, "key", "new")))
 	writeFile(t, filepath.Join(m.dir, "access"), []byte(m.minio.AccessKey+"\n"))
 	writeFile(t, filepath.Join(m.dir, "secret"), []byte(m.minio.SecretKey+"\n"))
-	cli.run(t, "vault", "create", "--config", m.config(t, "first", m.provider("")), "--key-file", m.keyFile)
 	return m
 }
 
@@ -189,7 +196,21 @@ func (m *onMinIO) passUploadAround(t *testing.T, one, two *minio.Core) {
 // holdsNothing reads every stored object as MinIO gives it out.
 func (m *onMinIO) holdsNothing(t *testing.T, secrets ...[]byte) {
 	t.Helper()
-	n := 0
+	n := m.each(t, func(key string, stored []byte) {
+		for _, s := range secrets {
+			if bytes.Contains(stored, s) {
+				t.Errorf("%s holds %q", key, s)
+			}
+		}
+	})
+	if n < 200 {
+		t.Errorf("only %d objects are stored", n)
+	}
+}
+
+// each reads every stored object as MinIO gives it out, and says how many there are.
+func (m *onMinIO) each(t testing.TB, look func(key string, stored []byte)) (n int) {
+	t.Helper()
 	for o := range m.client.ListObjectsIter(t.Context(), sealedBucket, minio.ListObjectsOptions{Recursive: true}) {
 		if o.Err != nil {
 			t.Fatal(o.Err)
@@ -202,16 +223,10 @@ func (m *onMinIO) holdsNothing(t *testing.T, secrets ...[]byte) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range secrets {
-			if bytes.Contains(stored, s) {
-				t.Errorf("%s holds %q", o.Key, s)
-			}
-		}
+		look(o.Key, stored)
 		n++
 	}
-	if n < 200 {
-		t.Errorf("only %d objects are stored", n)
-	}
+	return n
 }
 
 // TestRootsMoveBetweenMinIOAndFolders: the bucket is one to one what a verbatim folder holds, so that rclone carries a root either way and

@@ -19,10 +19,9 @@ func kopiaRemote(s *server) []string {
 	return []string{"s3", "--bucket=kopia-bucket", "--endpoint=" + s.host(), "--access-key=" + s.AccessKey, "--secret-access-key=" + s.SecretKey, "--region=" + s.Region}
 }
 
-func TestKopia(t *testing.T) {
-	needsPrograms(t)
-	t.Parallel()
-	s := newTLSServer(t)
+func TestKopia(t *testing.T) { onEachStorage(t, true, testKopia) }
+
+func testKopia(t *testing.T, s *server) {
 	makeBucket(t, &s.gateway, "kopia-bucket")
 	source := filepath.Join(t.TempDir(), "source")
 	sourceTree(t, source, 200)
@@ -42,10 +41,9 @@ func TestKopia(t *testing.T) {
 	s.noServerErrors(t)
 }
 
-func TestS5cmd(t *testing.T) {
-	needsPrograms(t)
-	t.Parallel()
-	s := newServer(t)
+func TestS5cmd(t *testing.T) { onEachStorage(t, false, testS5cmd) }
+
+func testS5cmd(t *testing.T, s *server) {
 	source := filepath.Join(t.TempDir(), "source")
 	sourceTree(t, source, 2000)
 	writeNoise(t, filepath.Join(source, "large.bin"), 9, 120<<20)
@@ -65,8 +63,8 @@ func TestS5cmd(t *testing.T) {
 		t.Errorf("du: %s", out)
 	}
 	c.run(t, "rm", "s3://s5-bucket/*")
-	if left := objectFiles(t, s.root); len(left) > 0 {
-		t.Errorf("%d files are left in the folder", len(left))
+	if left := s.left(t); len(left) > 0 {
+		t.Errorf("%d objects are left in the storage", len(left))
 	}
 	c.run(t, "rb", "s3://s5-bucket")
 	s.noServerErrors(t)

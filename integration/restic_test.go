@@ -14,10 +14,9 @@ func restic(t testing.TB, g *gateway, repository string) *program {
 		"RESTIC_REPOSITORY="+repository, "RESTIC_PASSWORD=repository password", "RESTIC_CACHE_DIR="+t.TempDir(), "RESTIC_PROGRESS_FPS=0.1")}
 }
 
-func TestRestic(t *testing.T) {
-	needsPrograms(t)
-	t.Parallel()
-	s := newServer(t)
+func TestRestic(t *testing.T) { onEachStorage(t, false, testRestic) }
+
+func testRestic(t *testing.T, s *server) {
 	source := filepath.Join(t.TempDir(), "source")
 	sourceTree(t, source, 300)
 	r := restic(t, &s.gateway, "s3:"+s.Endpoint+"/restic-bucket/repo")

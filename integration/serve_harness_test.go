@@ -35,7 +35,14 @@ type server struct {
 	gateway
 	config  string // path of the configuration file
 	keyFile string // holds the recovery key of its first vault
-	root    string // of its first vault
+	root    string // of its first vault; empty if that is not a folder
+	stored  func(testing.TB) []string
+}
+
+// left returns the names of what is stored of objects, whatever it is stored in.
+func (s *server) left(t testing.TB) []string {
+	t.Helper()
+	return s.stored(t)
 }
 
 // newServer makes one vault of its own and serves it, with everything logged.
@@ -53,15 +60,26 @@ func newTLSServer(t testing.TB) *server {
 // newServerIn keeps everything below dir: root/ and state/ of the gateway, tmp/ for its temporaries, secrets/ for what it is given.
 func newServerIn(t testing.TB, dir string, withTLS bool) *server {
 	t.Helper()
+	root := filepath.Join(dir, "root")
+	if err := os.Mkdir(root, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := newServerOver(t, dir, withTLS, fmt.Sprintf("{type: local, path: %q}", root), "")
+	s.root = root
+	s.stored = func(t testing.TB) []string { return objectFiles(t, root) }
+	return s
+}
+
+// newServerOver is newServerIn with a vault in any storage, and with more settings of the vault.
+func newServerOver(t testing.TB, dir string, withTLS bool, provider, more string) *server {
+	t.Helper()
 	secrets := filepath.Join(dir, "secrets")
 	keyFile := filepath.Join(secrets, "vault.key")
 	cli := command(t)
 	writeFile(t, keyFile, []byte(cli.run(t, "key", "new")))
-	s := &server{config: filepath.Join(secrets, "config.yaml"), keyFile: keyFile, root: filepath.Join(dir, "root")}
-	for _, folder := range []string{s.root, filepath.Join(dir, "tmp")} {
-		if err := os.Mkdir(folder, 0o700); err != nil {
-			t.Fatal(err)
-		}
+	s := &server{config: filepath.Join(secrets, "config.yaml"), keyFile: keyFile}
+	if err := os.Mkdir(filepath.Join(dir, "tmp"), 0o700); err != nil {
+		t.Fatal(err)
 	}
 	tls := ""
 	if withTLS {
@@ -75,12 +93,12 @@ state_dir: %q
 listen: {address: "127.0.0.1:0"%s}
 admin: {address: "127.0.0.1:0"}
 domains: [s3.test]
-providers: {disk: {type: local, path: %q}}
-vaults: [{name: main, provider: disk, buckets: ["*"], unlock: {key_file: %q}}]
+providers: {storage: %s}
+vaults: [{name: main, provider: storage, buckets: ["*"], unlock: {key_file: %q}%s}]
 credentials:
   - {access_key: %s, secret_key: %s, allow: [{buckets: ["*"], ops: [read, write, list, delete, create-bucket]}]}
 log: {level: debug, format: json}
-`, filepath.Join(dir, "state"), tls, s.root, keyFile, serverAccessKey, serverSecretKey))
+`, filepath.Join(dir, "state"), tls, provider, keyFile, more, serverAccessKey, serverSecretKey))
 	cli.run(t, "vault", "create", "--config", s.config, "--key-file", keyFile)
 	s.Dir, s.RecoveryKey = dir, strings.TrimSpace(string(readFile(t, keyFile)))
 	s.serve(t)
