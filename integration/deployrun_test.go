@@ -314,7 +314,10 @@ func (d *deployed) monitor(t *testing.T, admin string) {
 		}
 		defer resp.Body.Close()
 		body, err := io.ReadAll(resp.Body)
-		if err != nil || resp.StatusCode != http.StatusOK {
+		if err != nil || resp.StatusCode == http.StatusServiceUnavailable { // it is still starting
+			return false
+		}
+		if resp.StatusCode != http.StatusOK {
 			t.Logf("%s: %s: %s", path, resp.Status, body)
 			return false
 		}
