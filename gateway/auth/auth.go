@@ -108,6 +108,19 @@ func (p *Principal) Allow(action Action, bucket, key string) bool {
 	return false
 }
 
+// AllowSome reports whether the principal may do action on any key in bucket at all. A no is a no to every key; a yes is none to any.
+func (p *Principal) AllowSome(action Action, bucket string) bool {
+	if p == nil || bucket == "" {
+		return false
+	}
+	for i := range p.grants {
+		if p.grants[i].names(action) && p.grants[i].matchesBucket(bucket) {
+			return true
+		}
+	}
+	return false
+}
+
 func (g *Grant) allows(action Action, bucket, key string) bool {
 	wanted := action
 	anyKey := false

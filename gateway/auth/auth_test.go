@@ -76,6 +76,28 @@ func TestAllow(t *testing.T) {
 	}
 }
 
+func TestAllowSome(t *testing.T) {
+	p := principal(t,
+		Grant{Buckets: []string{"b-*"}, Prefixes: []string{"home/"}, Actions: []Action{Read, Delete}},
+		Grant{Buckets: []string{"drop"}, Actions: []Action{Write}})
+	for _, c := range []struct {
+		action Action
+		bucket string
+		want   bool
+	}{
+		{Delete, "b-1", true}, {Read, "b-1", true}, {Write, "b-1", false}, {Delete, "drop", false}, {Write, "drop", true}, {Write, "dropped", false},
+		{None, "b-1", false}, {SeeBucket, "b-1", false}, {Delete, "", false},
+	} {
+		if got := p.AllowSome(c.action, c.bucket); got != c.want {
+			t.Errorf("AllowSome(%v, %q) = %v, want %v", c.action, c.bucket, got, c.want)
+		}
+	}
+	var nobody *Principal
+	if nobody.AllowSome(Read, "b-1") || principal(t).AllowSome(Read, "b-1") {
+		t.Error("nobody, or somebody without grants, is allowed something")
+	}
+}
+
 func TestGrantsAreCopied(t *testing.T) {
 	g := Grant{Buckets: []string{"one"}, Prefixes: []string{"p/"}, Actions: []Action{Read}}
 	p := principal(t, g)

@@ -106,12 +106,17 @@ func (c *call) route() error {
 }
 
 // authorise asks whether the principal may run the row. Two rows answer for themselves: ListBuckets shows only what may be seen, and
-// DeleteObjects asks for each key of its body.
+// DeleteObjects asks for each key of its body, which is not read for those who may delete nothing in the bucket.
 func (c *call) authorise() error {
 	switch {
 	case c.who == nil:
 		panic("s3api: internal error: authorise before authenticate")
-	case c.op.action == perKey, c.op.scope == serviceScope && c.op.action == auth.None:
+	case c.op.scope == serviceScope && c.op.action == auth.None:
+		return nil
+	case c.op.action == perKey:
+		if !c.who.AllowSome(auth.Delete, c.target.bucket) {
+			return accessDenied()
+		}
 		return nil
 	}
 	key := c.target.key

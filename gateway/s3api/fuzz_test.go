@@ -3,6 +3,8 @@ package s3api
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -45,6 +47,50 @@ func FuzzXML(f *testing.F) {
 			}
 		}
 		walk(root, 1)
+	})
+}
+
+// FuzzMarkup: whatever encoding/xml accepts, the check in front of it finds the same tags in, and refuses the ones that are too long or too many.
+func FuzzMarkup(f *testing.F) {
+	for _, seed := range []string{
+		"<a/>", "<a b='>' c=\">\"/>", "<a b=\"'\" c='\"'></a >", "<!----><a/>", "<a><!-- <b c='--></a>", "<a><![CDATA[<b c=']]>x</a>", "<?xml version=\"1.0\"?><a/>",
+		"<a b='1' c='2' d='3' e='4'/>", "<a aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa='x'/>", "<!DOCTYPE a><a/>", "<a><b/><b/><b/><b/><b/><b/><b/></a>", "<a b='='/>", "<?p ' ?><a/>",
+		"<a b=1/>", "<a b c/>", "<", "<a", "<!", "<!-", "<![CDATA", "<a b='<'/>", "]]>", "<!--->-->", "<?>?>",
+	} {
+		f.Add([]byte(seed))
+	}
+	limits := markupLimits{tag: 40, attributes: 3, count: 12}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		beyond := false
+		markup := 0
+		d := xml.NewDecoder(bytes.NewReader(data))
+		for {
+			begin := d.InputOffset()
+			token, err := d.RawToken()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return // the parser refuses it, at the same place or later
+			}
+			// The second token of <a/> has no bytes of its own.
+			length := int(d.InputOffset() - begin)
+			if _, text := token.(xml.CharData); !text && length > 0 || bytes.HasPrefix(data[begin:], []byte("<![CDATA[")) {
+				markup++
+			}
+			switch token := token.(type) {
+			case xml.StartElement:
+				beyond = beyond || length > limits.tag || len(token.Attr) > limits.attributes
+			case xml.EndElement, xml.ProcInst:
+				beyond = beyond || length > limits.tag
+			case xml.Directive:
+				beyond = true
+			}
+		}
+		beyond = beyond || markup > limits.count
+		if err := checkMarkup(data, limits); (err != nil) != beyond {
+			t.Fatalf("%q: %v, want a refusal: %v", data, err, beyond)
+		}
 	})
 }
 

@@ -222,10 +222,11 @@ func TestGoldenDeletes(t *testing.T) {
 			t.Errorf("%.80s: %s, want %s", document, a, want)
 		}
 	}
-	split := "<Delete><Object><Key>" + strings.Repeat("k<!---->", 100) + strings.Repeat("<!---->", 500_000) + "</Key></Object></Delete>"
+	split := "<Delete><Object><Key>" + strings.Repeat("k<!---->", 100) + strings.Repeat("<!---->", 20_000) + "</Key></Object></Delete>"
 	if a := send(split); !strings.Contains(string(a.body), "<Deleted><Key>"+strings.Repeat("k", 100)+"</Key></Deleted>") {
 		t.Errorf("a key in pieces: %.300s", a)
 	}
+	s.want(send("<Delete><Object><Key>k"+strings.Repeat("<!---->", 500_000)+"</Key></Object></Delete>"), 400, "MalformedXML")
 	whole := "<Delete>" + strings.Repeat(one, 1000) + "</Delete>"
 	if a := send(whole); strings.Count(string(a.body), "<Deleted>") != 1000 {
 		t.Errorf("1000 keys: %.300s", a)

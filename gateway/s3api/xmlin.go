@@ -15,6 +15,20 @@ type xmlLimits struct {
 	elements int
 }
 
+const (
+	maxTag        = 1 << 10 // of any client's, with room for a namespace or two
+	maxAttributes = 4       // of a tag
+	// minElement is less than an element of any of S3's documents takes, tags and text: a short document has no more elements than it needs.
+	minElement = 8
+)
+
+// within returns the limits of a document of that many bytes.
+func (l xmlLimits) within(size int) (xmlLimits, markupLimits) {
+	l.elements = min(l.elements, size/minElement+16)
+	// Two tags an element, and comments.
+	return l, markupLimits{tag: maxTag, attributes: maxAttributes, count: 3*l.elements + 16}
+}
+
 // node is one element of a client's XML. Namespaces and attributes are dropped: clients send S3's namespace, another, or none.
 type node struct {
 	name     string
@@ -27,6 +41,10 @@ var errXMLShape = errors.New("unexpected element")
 
 // parseXML reads one document. There are no document types, hence no entities but XML's own, and no other encoding than UTF-8.
 func parseXML(data []byte, limits xmlLimits) (*node, error) {
+	limits, markup := limits.within(len(data))
+	if err := checkMarkup(data, markup); err != nil {
+		return nil, fmt.Errorf("parse XML: %w", err)
+	}
 	d := xml.NewDecoder(bytes.NewReader(data))
 	var root *node
 	var open []*node
