@@ -108,6 +108,7 @@ func (s *Service) AbortUpload(ctx context.Context, ref *UploadRef) error {
 type ListPartsInput struct {
 	UploadRef
 	After, Limit int
+	CustomerKey  *CustomerKey // of an upload begun with one; without it no checksums are shown
 }
 
 // ListPartsOutput is one page of an upload's parts.

@@ -47,7 +47,7 @@ func (s *Service) completeUpload(ctx context.Context, in *CompleteInput) (*PutOu
 		out, err := s.alreadyCompleted(ctx, u, in)
 		switch {
 		case out != nil:
-			return out, nil
+			return u.completed(in, out), nil
 		case err != nil && (finished(notes) || errors.Is(err, errOtherParts)):
 			return nil, err
 		case finished(notes):
@@ -67,7 +67,7 @@ func (s *Service) completeUpload(ctx context.Context, in *CompleteInput) (*PutOu
 		out, lookErr := s.completedAllTheSame(ctx, u, in, err)
 		switch {
 		case out != nil:
-			return out, nil
+			return u.completed(in, out), nil
 		case lookErr != nil:
 			return nil, lookErr
 		}
@@ -79,7 +79,15 @@ func (s *Service) completeUpload(ctx context.Context, in *CompleteInput) (*PutOu
 	if view, err := s.view(u.bucket.Vault); err == nil {
 		rememberTail(view, u.backendKey, info.ETag, u.Mode, c.meta.ETag)
 	}
-	return &PutOutput{ETag: shownETag(c.policy, u.Mode, c.meta.ETag, info.ETag), Checksum: shownChecksum(c.meta), ModTime: wholeSeconds(info.ModTime)}, nil
+	return u.completed(in, &PutOutput{ETag: shownETag(c.policy, u.Mode, c.meta.ETag, info.ETag), Checksum: shownChecksum(c.meta), ModTime: wholeSeconds(info.ModTime)}), nil
+}
+
+// completed is the answer as far as the request may see it.
+func (u *upload) completed(in *CompleteInput, out *PutOutput) *PutOutput {
+	if !u.showsChecksums(in.CustomerKey) {
+		out.Checksum = nil
+	}
+	return out
 }
 
 func finished(notes []providers.Note) bool {

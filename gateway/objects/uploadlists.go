@@ -24,6 +24,11 @@ func (s *Service) listParts(ctx context.Context, in *ListPartsInput) (*ListParts
 	if finished(notes) {
 		return nil, errNoUpload()
 	}
+	if in.CustomerKey != nil {
+		if _, err := u.secret(in.CustomerKey); err != nil {
+			return nil, err
+		}
+	}
 	attempts, err := s.attempts(u, notes)
 	if err != nil {
 		return nil, err
@@ -37,9 +42,11 @@ func (s *Service) listParts(ctx context.Context, in *ListPartsInput) (*ListParts
 			out.More = in.Limit > 0
 			break
 		}
-		out.Parts = append(out.Parts, PartInfo{
-			Number: a.Part, Size: a.Plain, ETag: a.ETag, Checksum: partChecksum(u.algorithm, a.Checksum), ModTime: wholeSeconds(a.When),
-		})
+		part := PartInfo{Number: a.Part, Size: a.Plain, ETag: a.ETag, ModTime: wholeSeconds(a.When)}
+		if u.showsChecksums(in.CustomerKey) {
+			part.Checksum = partChecksum(u.algorithm, a.Checksum)
+		}
+		out.Parts = append(out.Parts, part)
 	}
 	return out, nil
 }

@@ -403,6 +403,50 @@ func TestCompleteConditions(t *testing.T) {
 	}
 }
 
+// TestChecksumsWantTheCustomerKey: with a checksum of the plaintext one could tell whether a guess at it is right, so it is shown to who has the key.
+func TestChecksumsWantTheCustomerKey(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	key := customerKey(t, 1)
+	for name, begin := range map[string]func(*CreateUploadInput){
+		"customer key": func(in *CreateUploadInput) { in.CustomerKey, in.Algorithm, in.Composite = key, checksum.SHA256, true },
+		"vault key":    func(in *CreateUploadInput) { in.Algorithm, in.Composite = checksum.SHA256, true },
+	} {
+		hidden := name == "customer key"
+		var mine *CustomerKey
+		if hidden {
+			mine = key
+		}
+		id := w.begin("key", begin)
+		part, err := w.tryPart("key", id, 1, []byte("guessed"), mine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			customer *CustomerKey
+			want     bool
+		}{{nil, !hidden}, {mine, true}} {
+			listed, err := w.ListParts(t.Context(), &ListPartsInput{UploadRef: ref("key", id), Limit: 10, CustomerKey: c.customer})
+			if err != nil || len(listed.Parts) != 1 || (listed.Parts[0].Checksum != nil) != c.want || listed.Algorithm != checksum.SHA256 {
+				t.Errorf("%s: list with key %v: %+v %v", name, c.customer != nil, listed, err)
+			}
+		}
+		for _, again := range []bool{false, true} {
+			for _, c := range []struct {
+				customer *CustomerKey
+				want     bool
+			}{{nil, !hidden}, {mine, true}} {
+				out, err := w.CompleteUpload(t.Context(), &CompleteInput{
+					UploadRef: ref("key", id), Size: -1, CustomerKey: c.customer,
+					Parts: []CompletedPart{{Number: 1, ETag: part.ETag, Checksum: part.Checksum}},
+				})
+				if err != nil || (out.Checksum != nil) != c.want {
+					t.Errorf("%s: complete (again: %v) with key %v: %+v %v", name, again, c.customer != nil, out, err)
+				}
+			}
+		}
+	}
+}
+
 func TestCustomerKeyUpload(t *testing.T) {
 	w := newWorld(t, worldOptions{})
 	key, other := customerKey(t, 1), customerKey(t, 2)
@@ -423,7 +467,9 @@ func TestCustomerKeyUpload(t *testing.T) {
 		}
 		done = append(done, CompletedPart{Number: i + 1, ETag: p.ETag})
 	}
-	_, err := w.CompleteUpload(t.Context(), &CompleteInput{UploadRef: ref("key", id), Parts: done, Size: -1, CustomerKey: other})
+	_, err := w.ListParts(t.Context(), &ListPartsInput{UploadRef: ref("key", id), Limit: 10, CustomerKey: other})
+	wantKind(t, "list with another key", err, CustomerKeyWrong)
+	_, err = w.CompleteUpload(t.Context(), &CompleteInput{UploadRef: ref("key", id), Parts: done, Size: -1, CustomerKey: other})
 	wantKind(t, "complete with another key", err, CustomerKeyWrong)
 	out := w.again().complete("key", id, done...) // without the key, as clients do
 	b, got, err := w.get(&GetInput{Key: "key", CustomerKey: key})

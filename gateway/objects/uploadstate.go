@@ -59,6 +59,12 @@ func (u *upload) secret(customer *CustomerKey) (keys.ObjectSecret, error) {
 	return secret, nil
 }
 
+// showsChecksums reports whether an answer may say what the plaintext's checksums are, given the key that the request brought, which is the right one
+// or none: a checksum tells whether the plaintext is what somebody guesses.
+func (u *upload) showsChecksums(customer *CustomerKey) bool {
+	return u.Mode == object.ModeVault || customer != nil
+}
+
 // openUpload finds an upload that is not completed for somebody who may go on with it. Parts sent to an upload that was aborted meanwhile are the driver's to refuse.
 func (s *Service) openUpload(ctx context.Context, ref *UploadRef) (*upload, error) {
 	at, err := s.locate(ctx, ref.Bucket, ref.Key)

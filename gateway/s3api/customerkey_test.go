@@ -89,6 +89,31 @@ func TestCustomerKeyOnEveryRead(t *testing.T) {
 	s.want(s.ask(http.MethodGet, "/"+testBucket+"/k?tagging", nil), 200, "")
 }
 
+// TestListPartsTakesTheCustomerKey: the key is optional and is looked at if it is there.
+func TestListPartsTakesTheCustomerKey(t *testing.T) {
+	s := newSite(t, siteOptions{tls: true})
+	id := s.createUpload("k", append(sse(1), "x-amz-checksum-algorithm: SHA256")...)
+	target := "/" + testBucket + "/k?uploadId=" + id
+	s.want(s.ask(http.MethodPut, target+"&partNumber=1", []byte("guessed"), sse(1)...), 200, "")
+	list := func(headers ...string) *answer { return s.ask(http.MethodGet, target, nil, headers...) }
+	a := list()
+	if s.want(a, 200, ""); strings.Contains(string(a.body), "ChecksumSHA256") || !strings.Contains(string(a.body), "<PartNumber>1<") {
+		t.Errorf("without the key: %s", a)
+	}
+	a = list(sse(1)...)
+	if s.want(a, 200, ""); !strings.Contains(string(a.body), "<ChecksumSHA256>") {
+		t.Errorf("with the key: %s", a)
+	}
+	s.want(list(sse(2)...), 403, "AccessDenied")
+	s.want(list(sse(1)[:2]...), 400, "InvalidArgument")
+	s.want(list(append(sse(1)[:2], sse(2)[2])...), 400, "InvalidArgument")
+	plain := s.createUpload("p")
+	s.want(s.ask(http.MethodGet, "/"+testBucket+"/p?uploadId="+plain, nil, sse(1)...), 400, "InvalidRequest")
+	if uploads := s.ask(http.MethodGet, "/"+testBucket+"?uploads", nil); strings.Contains(string(uploads.body), "ChecksumSHA256") {
+		t.Errorf("list of uploads: %s", uploads)
+	}
+}
+
 func TestCustomerKeyTripleMustBeWhole(t *testing.T) {
 	s := newSite(t, siteOptions{})
 	whole := sse(1)

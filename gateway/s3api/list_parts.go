@@ -11,6 +11,10 @@ import (
 // listParts shows the parts of an upload.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
 func (c *call) listParts(ctx context.Context) error {
+	key, err := c.customerKey()
+	if err != nil {
+		return err
+	}
 	limit, err := c.query.count("max-parts", maxListedParts)
 	if err != nil {
 		return err
@@ -26,7 +30,7 @@ func (c *call) listParts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	out, err := c.h.objects.ListParts(ctx, &objects.ListPartsInput{UploadRef: c.upload(), After: after, Limit: limit})
+	out, err := c.h.objects.ListParts(ctx, &objects.ListPartsInput{UploadRef: c.upload(), After: after, Limit: limit, CustomerKey: key.value()})
 	if err != nil {
 		return err
 	}
