@@ -76,7 +76,7 @@ func TestLongestNames(t *testing.T) {
 			t.Errorf("upload %.5s…: %v", key, err)
 			continue
 		}
-		if err := w.AbortUpload(t.Context(), &UploadRef{Bucket: bucket, Key: key, UploadID: upload}); err != nil {
+		if err := w.AbortUpload(t.Context(), &AbortInput{UploadRef: UploadRef{Bucket: bucket, Key: key, UploadID: upload}}); err != nil {
 			t.Errorf("abort %.5s…: %v", key, err)
 		}
 		if out, err := w.List(t.Context(), &ListInput{Bucket: bucket, Prefix: key, Limit: 10}); err != nil || len(out.Objects) != 1 || out.Objects[0].Key != key {

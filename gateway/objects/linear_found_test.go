@@ -43,7 +43,7 @@ func TestCompletedByAnotherMeanwhile(t *testing.T) {
 		}, NoSuchUpload},
 		"aborted": {func(_, other *world, id string, _ CompletedPart) {
 			upload := ref("key", id)
-			if err := other.AbortUpload(other.t.Context(), &upload); err != nil {
+			if err := other.AbortUpload(other.t.Context(), &AbortInput{UploadRef: upload}); err != nil {
 				other.t.Error(err)
 			}
 		}, NoSuchUpload},

@@ -40,7 +40,7 @@ func TestOpenUploadsAreCounted(t *testing.T) {
 	}
 	for range 2 {
 		at := ref("two", two)
-		if err := w.AbortUpload(t.Context(), &at); err != nil && kindOf(err) != NoSuchUpload {
+		if err := w.AbortUpload(t.Context(), &AbortInput{UploadRef: at}); err != nil && kindOf(err) != NoSuchUpload {
 			t.Fatal(err)
 		}
 		want("aborted, and once more", 1)
@@ -50,7 +50,7 @@ func TestOpenUploadsAreCounted(t *testing.T) {
 
 	strange := other.begin("strange")
 	at := ref("three", three)
-	if err := other.AbortUpload(t.Context(), &at); err != nil {
+	if err := other.AbortUpload(t.Context(), &AbortInput{UploadRef: at}); err != nil {
 		t.Fatal(err)
 	}
 	at = ref("strange", strange)
@@ -59,7 +59,7 @@ func TestOpenUploadsAreCounted(t *testing.T) {
 	sweep()
 	want("it is after a sweep", 2)
 	other.begin("late")
-	if err := w.AbortUpload(t.Context(), &at); err != nil {
+	if err := w.AbortUpload(t.Context(), &AbortInput{UploadRef: at}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Delete(t.Context(), &DeleteInput{Bucket: bucketName, Key: "one"}); err != nil {

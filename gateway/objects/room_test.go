@@ -81,7 +81,7 @@ func TestNoRoom(t *testing.T) {
 			_, err := w.CompleteUpload(ctx, &CompleteInput{UploadRef: crowded, Parts: []CompletedPart{{Number: 1, ETag: md5Hex(content(3, 100))}}, Size: -1})
 			return err
 		},
-		"AbortUpload": func(ctx context.Context) error { return w.AbortUpload(ctx, &crowded) },
+		"AbortUpload": func(ctx context.Context) error { return w.AbortUpload(ctx, &AbortInput{UploadRef: crowded}) },
 	} {
 		if err := call(t.Context()); !errors.Is(err, errNoRoom) {
 			t.Errorf("%s: %v", name, err)

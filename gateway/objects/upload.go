@@ -96,10 +96,18 @@ func (s *Service) CompleteUpload(ctx context.Context, in *CompleteInput) (*PutOu
 	return out, nil
 }
 
+// AbortInput is one AbortMultipartUpload.
+type AbortInput struct {
+	UploadRef
+	// Anyones says that the principal may delete the key: then the upload need not be its own, nor one whose first note can be read. Nobody else could
+	// remove an upload whose principal is no more.
+	Anyones bool
+}
+
 // AbortUpload drops an upload.
-func (s *Service) AbortUpload(ctx context.Context, ref *UploadRef) error {
-	if err := s.abortUpload(ctx, ref); err != nil {
-		return fail(ref.Bucket, ref.Key, err)
+func (s *Service) AbortUpload(ctx context.Context, in *AbortInput) error {
+	if err := s.abortUpload(ctx, in); err != nil {
+		return fail(in.Bucket, in.Key, err)
 	}
 	return nil
 }

@@ -127,21 +127,40 @@ func (s *Service) uploadInfo(b *vaults.Bucket, key string, up *providers.OpenUpl
 	}, nil
 }
 
-func (s *Service) abortUpload(ctx context.Context, ref *UploadRef) error {
-	at, err := s.locate(ctx, ref.Bucket, ref.Key)
+func (s *Service) abortUpload(ctx context.Context, in *AbortInput) error {
+	at, err := s.locate(ctx, in.Bucket, in.Key)
 	if err != nil {
 		return err
 	}
-	u, _, _, err := s.readUpload(ctx, at, ref)
+	if in.Anyones {
+		err = uploadIsThere(ctx, at, in.UploadID)
+	} else {
+		_, _, _, err = s.readUpload(ctx, at, &in.UploadRef)
+	}
 	if err != nil {
 		return err
 	}
-	s.uploads.forget(ref.UploadID)
-	if err := at.store().Uploads().Abort(ctx, u.ref()); err != nil {
+	s.uploads.forget(in.UploadID)
+	if err := at.store().Uploads().Abort(ctx, providers.Upload{ID: in.UploadID, Key: at.backendKey}); err != nil {
 		return err
 	}
-	s.open.ended(u.bucket.Vault.Name())
-	return dropHeldParts(ctx, at.store(), ref.UploadID)
+	s.open.ended(at.bucket.Vault.Name())
+	return dropHeldParts(ctx, at.store(), in.UploadID)
+}
+
+// uploadIsThere returns an error unless a client's upload of that id goes to that key, whoever began it. What the store keeps of it under the key is
+// enough: nothing is revealed by dropping it, and a store that lies could drop it by itself.
+func uploadIsThere(ctx context.Context, at *place, uploadID string) error {
+	_, notes, err := readNotes(ctx, at, uploadID)
+	if err != nil {
+		return err
+	}
+	for _, n := range notes {
+		if n.Name == providers.FirstNote && len(n.Data) > 0 {
+			return nil
+		}
+	}
+	return errNoUpload() // or the gateway's own, of a PUT in pieces
 }
 
 // dropHeldParts removes the held frames of an upload that is no more.

@@ -329,10 +329,55 @@ func TestUploadIsBound(t *testing.T) {
 			wantKind(t, name+": complete", err, NoSuchUpload)
 			_, err = s.ListParts(t.Context(), &ListPartsInput{UploadRef: r, Limit: 10})
 			wantKind(t, name+": list parts", err, NoSuchUpload)
-			wantKind(t, name+": abort", s.AbortUpload(t.Context(), &r), NoSuchUpload)
+			wantKind(t, name+": abort", s.AbortUpload(t.Context(), &AbortInput{UploadRef: r}), NoSuchUpload)
 		}
 	}
 	w.complete("key", id, p)
+}
+
+// TestAbortOfAnyones: who may delete the key removes an upload whose principal is no more, or whose first note was altered; not what is not there under
+// that key, nor an upload of the gateway's own.
+func TestAbortOfAnyones(t *testing.T) {
+	for _, altered := range []bool{false, true} {
+		w := newWorld(t, worldOptions{})
+		w.put("key", []byte("old"))
+		id := w.begin("key")
+		p := w.part("key", id, 1, []byte("held"))
+		w.part("key", id, 2, content(1, minPart))
+		if altered {
+			up := driver.Upload{ID: id, Key: w.place("key").backendKey}
+			if err := w.backend.Uploads().Note(t.Context(), up, driver.FirstNote, []byte("altered")); err != nil {
+				t.Fatal(err)
+			}
+			wantKind(t, "abort of one's own, altered", w.again().AbortUpload(t.Context(), &AbortInput{UploadRef: ref("key", id)}), Damaged)
+		}
+		for name, r := range map[string]UploadRef{
+			"another key": {Bucket: bucketName, Key: "other", UploadID: id}, "another id": {Bucket: bucketName, Key: "key", UploadID: id + "x"}, "no id": {Bucket: bucketName, Key: "key"},
+		} {
+			wantKind(t, name, w.AbortUpload(t.Context(), &AbortInput{UploadRef: r, Anyones: true}), NoSuchUpload)
+		}
+		split, err := w.backend.Uploads().Create(t.Context(), w.place("key").backendKey, func(string) ([]byte, error) { return nil, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := &AbortInput{UploadRef: UploadRef{Bucket: bucketName, Key: "key", UploadID: split, Principal: "somebody"}, Anyones: true}
+		wantKind(t, "the gateway's own", w.AbortUpload(t.Context(), in), NoSuchUpload)
+		in.UploadID = id
+		wantKind(t, "not allowed", w.again().AbortUpload(t.Context(), &AbortInput{UploadRef: in.UploadRef}), map[bool]Kind{false: NoSuchUpload, true: Damaged}[altered])
+		if err := w.AbortUpload(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		if held := w.backendKeys(heldPrefix); len(held) > 0 {
+			t.Errorf("abort leaves %v", held)
+		}
+		_, err = w.tryPart("key", id, 3, []byte("late"), nil)
+		wantKind(t, "part after abort", err, NoSuchUpload)
+		_, err = w.tryComplete("key", id, p)
+		wantKind(t, "complete after abort", err, NoSuchUpload)
+		if string(w.mustGet("key")) != "old" {
+			t.Error("the old object is gone")
+		}
+	}
 }
 
 func TestAbort(t *testing.T) {
@@ -342,7 +387,7 @@ func TestAbort(t *testing.T) {
 	p := w.part("key", id, 1, []byte("held"))
 	w.part("key", id, 2, content(1, minPart))
 	r := ref("key", id)
-	if err := w.AbortUpload(t.Context(), &r); err != nil {
+	if err := w.AbortUpload(t.Context(), &AbortInput{UploadRef: r}); err != nil {
 		t.Fatal(err)
 	}
 	if left := w.backendKeys(systemFolder); len(left) != 2 { // the vault file and the bucket's record
@@ -355,7 +400,7 @@ func TestAbort(t *testing.T) {
 	}
 	_, err = w.tryComplete("key", id, p)
 	wantKind(t, "complete after abort", err, NoSuchUpload)
-	wantKind(t, "abort after abort", w.AbortUpload(t.Context(), &r), NoSuchUpload)
+	wantKind(t, "abort after abort", w.AbortUpload(t.Context(), &AbortInput{UploadRef: r}), NoSuchUpload)
 	if string(w.mustGet("key")) != "old" {
 		t.Error("the old object is gone")
 	}
@@ -369,7 +414,7 @@ func TestAbortAfterComplete(t *testing.T) {
 	p := w.part("key", id, 1, []byte("x"))
 	w.complete("key", id, p)
 	r := ref("key", id)
-	if err := w.again().AbortUpload(t.Context(), &r); err != nil {
+	if err := w.again().AbortUpload(t.Context(), &AbortInput{UploadRef: r}); err != nil {
 		t.Fatalf("abort after complete: %v", err)
 	}
 	if string(w.mustGet("key")) != "x" {

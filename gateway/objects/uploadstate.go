@@ -97,10 +97,7 @@ func errNoUpload() *Error {
 
 // readUpload reads all that is kept of an upload.
 func (s *Service) readUpload(ctx context.Context, at *place, ref *UploadRef) (*upload, []providers.Part, []providers.Note, error) {
-	if ref.UploadID == "" || strings.ContainsRune(ref.UploadID, 0) {
-		return nil, nil, nil, errNoUpload()
-	}
-	parts, notes, err := at.store().Uploads().Read(ctx, providers.Upload{ID: ref.UploadID, Key: at.backendKey})
+	parts, notes, err := readNotes(ctx, at, ref.UploadID)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -123,6 +120,13 @@ func (s *Service) readUpload(ctx context.Context, at *place, ref *UploadRef) (*u
 		}
 	}
 	return nil, nil, nil, errNoUpload()
+}
+
+func readNotes(ctx context.Context, at *place, uploadID string) ([]providers.Part, []providers.Note, error) {
+	if uploadID == "" || strings.ContainsRune(uploadID, 0) {
+		return nil, nil, errNoUpload()
+	}
+	return at.store().Uploads().Read(ctx, providers.Upload{ID: uploadID, Key: at.backendKey})
 }
 
 // openFirstNote opens what was written when the upload was created, and holds it to the key it is asked for under.

@@ -174,7 +174,7 @@ func TestCopySourceIsTheOneThatWasAuthorised(t *testing.T) {
 
 // TestUploadsBelongToWhoBeganThem is regression D2.
 func TestUploadsBelongToWhoBeganThem(t *testing.T) {
-	s := newSite(t, siteOptions{second: true})
+	s := newSite(t, siteOptions{second: true, grants: []auth.Grant{{Buckets: []string{"*"}, Actions: []auth.Action{auth.Read, auth.Write, auth.List}}}})
 	id := s.createUpload("theirs")
 	mine := s.signer
 	s.signer.accessKey, s.signer.secretKey = secondAccess, secondSecret
@@ -186,4 +186,27 @@ func TestUploadsBelongToWhoBeganThem(t *testing.T) {
 	s.signer = mine
 	s.want(s.ask(http.MethodGet, target, nil), 200, "")
 	s.want(s.ask(http.MethodGet, "/"+testBucket+"/other?uploadId="+id, nil), 404, "NoSuchUpload")
+}
+
+// TestUploadsOfAFormerKeyCanBeAborted: an upload does not expire, so who may delete the key removes it for an access key that is no more; nothing else
+// is possible with somebody else's upload.
+func TestUploadsOfAFormerKeyCanBeAborted(t *testing.T) {
+	all := everything()[0].Actions
+	s := newSite(t, siteOptions{second: true, grants: []auth.Grant{
+		{Buckets: []string{testBucket}, Prefixes: []string{"mine/"}, Actions: all},
+		{Buckets: []string{testBucket}, Prefixes: []string{"theirs/"}, Actions: []auth.Action{auth.Read, auth.Write, auth.List}},
+	}})
+	mine, theirs := s.createUpload("mine/k"), s.createUpload("theirs/k")
+	target := "/" + testBucket + "/mine/k?uploadId=" + mine
+	s.signer.accessKey, s.signer.secretKey = secondAccess, secondSecret
+	s.want(s.ask(http.MethodPut, target+"&partNumber=1", []byte("x")), 404, "NoSuchUpload")
+	s.want(s.ask(http.MethodGet, target, nil), 404, "NoSuchUpload")
+	s.want(s.ask(http.MethodPost, target, []byte("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>")), 404, "NoSuchUpload")
+	s.want(s.ask(http.MethodDelete, "/"+testBucket+"/mine/k?uploadId="+theirs, nil), 404, "NoSuchUpload")
+	s.want(s.ask(http.MethodDelete, "/"+testBucket+"/theirs/k?uploadId="+theirs, nil), 404, "NoSuchUpload")
+	s.want(s.ask(http.MethodDelete, target, nil), 204, "")
+	s.want(s.ask(http.MethodDelete, target, nil), 404, "NoSuchUpload")
+	if a := s.ask(http.MethodGet, "/"+testBucket+"?uploads&prefix=mine/", nil); strings.Contains(string(a.body), "<Upload>") {
+		t.Errorf("still listed: %s", a)
+	}
 }
