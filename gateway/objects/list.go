@@ -247,6 +247,10 @@ func (s *Service) readTail(ctx context.Context, b *vaults.Bucket, view *cache.Vi
 		_ = s.damaged(r.place, "the tail of a listed object does not verify", err)
 		e.unopened = true
 		return
+	case isMisplaced(err):
+		s.misplaced(r.place, err)
+		e.unopened = true
+		return
 	case err != nil:
 		e.unopened = true
 		return

@@ -189,9 +189,11 @@ func secretOf(v *vaults.Vault, id object.Identity, customer *CustomerKey) (keys.
 	return v.ObjectSecret(id)
 }
 
-// explain says what a stored file is that cannot be served, and raises the alarm when it was ours and is damaged.
+// explain says what a stored file is that cannot be served, and raises the alarm when it is ours and damaged or not in its place.
 func (s *Service) explain(ctx context.Context, r *storedRevision, err error) error {
 	switch {
+	case isMisplaced(err):
+		s.misplaced(r.place, err)
 	case errors.Is(err, object.ErrForeign):
 		if s.beginsLikeOurs(ctx, r) {
 			return s.damaged(r.place, "the stored object has lost its end; object salvage may recover its content", err)
@@ -215,6 +217,16 @@ func (s *Service) explain(ctx context.Context, r *storedRevision, err error) err
 func (s *Service) damaged(at *place, message string, cause error) error {
 	s.alarm(at.bucket.Vault.Name(), at.bucket.Name, at.key, message)
 	return &Error{Kind: Damaged, Message: message, Err: cause}
+}
+
+func isMisplaced(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Kind == Misplaced
+}
+
+// misplaced raises the alarm for a whole object under another's name: to exchange objects is an attack as much as to alter one.
+func (s *Service) misplaced(at *place, err error) {
+	s.alarm(at.bucket.Vault.Name(), at.bucket.Name, at.key, err.Error())
 }
 
 func (s *Service) alarm(vault, bucket, key, message string) {

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 
 	"sallyport/crypto/chunked"
 	"sallyport/crypto/object"
+	"sallyport/crypto/vault"
 	"sallyport/gateway/cache"
 	"sallyport/gateway/telemetry"
 	"sallyport/gateway/vaults"
@@ -164,6 +167,48 @@ func TestSwappedFiles(t *testing.T) {
 		wantKind(t, "another object's HEAD", err, Misplaced)
 		if e, ok := errors.AsType[*Error](err); ok && !bytes.Contains([]byte(e.Message), []byte(`"b"`)) {
 			t.Errorf("the message does not say where it belongs: %s", e.Message)
+		}
+	}
+}
+
+// TestObjectsUnderAnotherNameRaiseTheAlarm: each way to look at an exchanged object tells the operator, not only the client.
+func TestObjectsUnderAnotherNameRaiseTheAlarm(t *testing.T) {
+	w := newWorld(t, worldOptions{etag: vault.ETagMD5})
+	w.put("a", []byte("one"))
+	w.put("b", []byte("two"))
+	w.plant("a", w.stored("b"))
+	var log bytes.Buffer
+	for name, look := range map[string]func(*world) error{
+		"HEAD": func(w *world) error {
+			_, err := w.Head(t.Context(), &GetInput{Bucket: bucketName, Key: "a"})
+			return err
+		},
+		"GET": func(w *world) error {
+			_, _, err := w.get(&GetInput{Key: "a"})
+			return err
+		},
+		"attributes": func(w *world) error {
+			_, err := w.Parts(t.Context(), &PartsInput{GetInput: GetInput{Bucket: bucketName, Key: "a"}, Limit: 1})
+			return err
+		},
+		"If-Match": func(w *world) error {
+			_, err := w.Put(t.Context(), &PutInput{Bucket: bucketName, Key: "a", Size: 1, Body: bodyOf([]byte("x")), Conditions: WriteConditions{IfMatch: "0123"}})
+			return err
+		},
+		"list": func(w *world) error {
+			if _, err := w.List(t.Context(), &ListInput{Bucket: bucketName, Limit: 10}); err != nil {
+				t.Fatal(err)
+			}
+			return &Error{Kind: Misplaced}
+		},
+	} {
+		again := w.again()
+		metrics := telemetry.NewMetrics("test")
+		log.Reset()
+		again.metrics, again.log = metrics, slog.New(slog.NewTextHandler(&log, nil))
+		wantKind(t, name, look(again), Misplaced)
+		if n := alarms(t, metrics); n != 1 || !strings.Contains(log.String(), `object=a`) || !strings.Contains(log.String(), "integrity alarm") {
+			t.Errorf("%s: %v alarms\n%s", name, n, log.String())
 		}
 	}
 }
