@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -133,5 +134,61 @@ func TestStopSeesCommitsThrough(t *testing.T) {
 		if text := log.String(); !strings.Contains(text, "operation=DeleteObject") || !strings.Contains(text, "status=204") {
 			t.Errorf("leaves %v: the log does not tell what came of it:\n%s", leaves, text)
 		}
+	}
+}
+
+// arriving tells when a body is about to be read.
+type arriving struct {
+	driver.Driver
+	arrived chan struct{}
+}
+
+func (a *arriving) Put(ctx context.Context, key string, body io.Reader, size int64, opts *driver.PutOptions) (*driver.Info, error) {
+	if size > 1<<20 { // no record of a bucket
+		close(a.arrived)
+	}
+	return a.Driver.Put(ctx, key, body, size, opts)
+}
+
+// TestStopIsNotTheClientsFault: an upload that a stop cuts is in the log as what it was, so that nobody looks for a broken client.
+func TestStopIsNotTheClientsFault(t *testing.T) {
+	backend := &arriving{Driver: mem.New(&mem.Options{MaxKey: 2048}), arrived: make(chan struct{})}
+	store := providers.Open("memory", backend, nil)
+	log := &safeBuffer{}
+	s, socket, _ := newServerOver(t, vaultstest.NewVault(t, vaultstest.Options{Store: store}), slog.New(slog.NewTextHandler(log, nil)))
+	s.opts.Drain = time.Millisecond
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- errors.Join(s.Run(ctx), store.Close()) }()
+	u, err := url.Parse(socket.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := minio.New(u.Host, &minio.Options{Creds: credentials.NewStaticV4("TESTKEY", "test secret", ""), Region: "us-east-1", MaxRetries: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.MakeBucket(t.Context(), "bucket", minio.MakeBucketOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	slow, feed := io.Pipe()
+	uploaded := make(chan error, 1)
+	go func() {
+		_, err := client.PutObject(t.Context(), "bucket", "k", slow, 8<<20, minio.PutObjectOptions{DisableMultipart: true})
+		_ = slow.CloseWithError(errors.New("the upload ended"))
+		uploaded <- err
+	}()
+	go func() { _, _ = feed.Write(make([]byte, 2<<20)) }()
+	<-backend.arrived
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	_ = feed.CloseWithError(errors.New("the gateway is gone"))
+	if err := <-uploaded; err == nil {
+		t.Error("half an upload was acknowledged")
+	}
+	if text := log.String(); !strings.Contains(text, "status=503 code=ServiceUnavailable") || strings.Contains(text, "IncompleteBody") {
+		t.Errorf("the log:\n%s", text)
 	}
 }

@@ -3,6 +3,7 @@ package s3api
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -31,6 +32,10 @@ func sourceFailure(err error) error {
 		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return refuse("RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period.").because(err)
+	case errors.Is(err, net.ErrClosed):
+		// It was closed on this side, which only a stop does that waited for long enough. The client has done nothing wrong and will hear of it by the
+		// connection; the log must not blame it.
+		return refuse("ServiceUnavailable", "The gateway is stopping. Please try again.").because(err)
 	}
 	return refuse("IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header.").because(err)
 }
