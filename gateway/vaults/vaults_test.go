@@ -248,6 +248,50 @@ func TestRollbackIsRefusedOncePinned(t *testing.T) {
 	}
 }
 
+// TestForgedNewerFileIsRefusedOncePinned: who was removed still has all that the old file opened, and writes a newer one that everybody's keys open. Only
+// the pin's look into the opened file tells it from the vault's own.
+func TestForgedNewerFileIsRefusedOncePinned(t *testing.T) {
+	r := newRoot(t)
+	v := r.create(firstPassword)
+	old := r.file(1)
+	if err := v.SetPassword(t.Context(), withKey(t), secret.NewString(secondPassword), "password", true); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.vault(r.state).Open(t.Context(), withKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	stolen, err := vault.Parse(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged, err := stolen.OpenWithPassword(t.Context(), vaultstest.Hasher(t), secret.NewString(firstPassword))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if forged, err = forged.Rotate(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.plant(vault.Directory+vault.FileName(3), forged.File().Bytes())
+	if err := r.vault("").Open(t.Context(), withKey(t)); err != nil {
+		t.Fatalf("the attack fails for another reason: %v", err)
+	}
+	for range 2 { // nor is it believed the second time
+		again := r.vault(r.state)
+		if err := again.Open(t.Context(), withKey(t)); !errors.Is(err, vault.ErrForged) {
+			t.Errorf("a forged newer file: %v", err)
+		}
+		if _, err := again.ID(); !errors.Is(err, vaults.ErrLocked) {
+			t.Errorf("the vault is open after that: %v", err)
+		}
+	}
+	r.remove(vault.Directory + vault.FileName(3))
+	if err := r.vault(r.state).Open(t.Context(), withKey(t)); err != nil {
+		t.Errorf("the vault's own file is not taken any more: %v", err)
+	}
+}
+
 func TestChangedPassword(t *testing.T) {
 	r := newRoot(t)
 	v := r.create(firstPassword)
