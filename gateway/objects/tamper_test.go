@@ -171,6 +171,30 @@ func TestSwappedFiles(t *testing.T) {
 	}
 }
 
+// TestLengthThatDoesNotFitTheTail: a tail is sealed for one length, and what only reads the tail must hold the file to it.
+func TestLengthThatDoesNotFitTheTail(t *testing.T) {
+	w := newWorld(t, worldOptions{etag: vault.ETagMD5})
+	w.put("short", content(1, 100))
+	w.put("long", content(2, 3*chunked.ChunkSize))
+	short, long := w.stored("short"), w.stored("long")
+	for key, file := range map[string][]byte{
+		"short": slices.Concat(long[:len(long)-object.TailSize], short[len(short)-object.TailSize:]),
+		"long":  slices.Concat(short[:len(short)-object.TailSize], long[len(long)-object.TailSize:]),
+	} {
+		w.plant(key, file)
+		again := w.again()
+		_, err := again.Head(t.Context(), &GetInput{Bucket: bucketName, Key: key})
+		wantKind(t, key+": HEAD", err, Damaged)
+		_, err = again.Parts(t.Context(), &PartsInput{GetInput: GetInput{Bucket: bucketName, Key: key}, Limit: 1})
+		wantKind(t, key+": attributes", err, Damaged)
+		metrics := telemetry.NewMetrics("test")
+		again.metrics = metrics
+		if _, err := again.List(t.Context(), &ListInput{Bucket: bucketName, Prefix: key, Limit: 1}); err != nil || alarms(t, metrics) != 1 {
+			t.Errorf("%s: list: %v, %v alarms", key, err, alarms(t, metrics))
+		}
+	}
+}
+
 // TestObjectsUnderAnotherNameRaiseTheAlarm: each way to look at an exchanged object tells the operator, not only the client.
 func TestObjectsUnderAnotherNameRaiseTheAlarm(t *testing.T) {
 	w := newWorld(t, worldOptions{etag: vault.ETagMD5})

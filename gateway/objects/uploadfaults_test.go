@@ -73,6 +73,32 @@ func TestPartOfACompletedUpload(t *testing.T) {
 	}
 }
 
+// TestHeldPartsOutliveAFailedNote: held parts may go only once the note of the outcome is there, because to other gateways their absence says that it is.
+func TestHeldPartsOutliveAFailedNote(t *testing.T) {
+	var faults *faulty.Driver
+	w := newWorld(t, worldOptions{wrap: func(d driver.Driver) driver.Driver {
+		faults = faulty.New(d, nil)
+		return faults
+	}})
+	id := w.begin("key")
+	p := w.part("key", id, 1, []byte("held"))
+	faults.SetPlan(func(c faulty.Call) *faulty.Fault {
+		if c.Op == "Uploads.Note" {
+			return &faulty.Fault{Kind: driver.Denied}
+		}
+		return nil
+	})
+	out := w.complete("key", id, p)
+	if held := w.backendKeys(heldPrefix); len(held) != 1 {
+		t.Errorf("held parts without a note of the outcome: %v", held)
+	}
+	faults.SetPlan(nil)
+	if again := w.again().complete("key", id, p); again.ETag != out.ETag {
+		t.Errorf("completed again: %s, want %s", again.ETag, out.ETag)
+	}
+	w.wantObject("key", out.ETag, []byte("held"))
+}
+
 // TestSweepAfterAClockWasAhead: the upload began by a clock that was days ahead and set right later; its parts are nobody's leftovers.
 func TestSweepAfterAClockWasAhead(t *testing.T) {
 	began := time.Now().Add(30 * 24 * time.Hour)
