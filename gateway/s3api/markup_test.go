@@ -89,9 +89,12 @@ func TestDeleteOfNothingReadsNothing(t *testing.T) {
 	body := []byte("<Delete><Object><Key>home/k</Key></Object><Object><Key>k</Key></Object></Delete>")
 	ask := func(grants ...auth.Grant) (*site, *answer) {
 		s := newSite(t, siteOptions{grants: grants})
-		if err := s.handler.(*handler).documents.Acquire(t.Context(), s.handler.(*handler).limits.DocumentBytes); err != nil {
+		l := s.handler.(*handler).requests
+		other, err := l.enter(t.Context(), "another key", l.limit.bytes-requestMemory-documentMemory(int64(len(body)))+1)
+		if err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(other.leave)
 		return s, s.ask(http.MethodPost, "/"+testBucket+"?delete", body, "Content-Md5: "+base64MD5(body))
 	}
 	s, a := ask(auth.Grant{Buckets: []string{"*"}, Actions: []auth.Action{auth.Read, auth.Write, auth.List, auth.CreateBucket}},
