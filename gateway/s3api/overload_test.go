@@ -180,7 +180,7 @@ func TestDocumentsHoldWhatTheyReserve(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"parts":        "<CompleteMultipartUpload>" + parts.String() + "</CompleteMultipartUpload>",
-		"empty":        "<a>" + strings.Repeat("<b/>", 8*maxParts-2) + "</a>",
+		"small":        "<a>" + strings.Repeat("<b>1</b>", 8*maxParts-2) + "</a>", // no document with smaller elements is parsed
 		"deletions":    "<Delete>" + strings.Repeat("<Object><Key>"+strings.Repeat("&#x41;", 1000)+"</Key></Object>", maxDeletes) + "</Delete>",
 		"one long key": "<Delete><Object><Key>" + strings.Repeat("k", 4<<20) + "</Key></Object></Delete>",
 	} {

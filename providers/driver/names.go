@@ -13,7 +13,7 @@ func Reserved(key string) bool {
 		return false
 	}
 	switch rest {
-	case "uploads", "tmp", "local.json", "lock":
+	case "uploads", "tmp", "local.json", "lock", "doubt":
 		return true
 	}
 	return strings.HasPrefix(rest, "uploads/") || strings.HasPrefix(rest, "tmp/")

@@ -12,7 +12,7 @@ import (
 func TestValidKey(t *testing.T) {
 	for key, want := range map[string]bool{
 		"a": true, "": false, strings.Repeat("x", 1024): true, strings.Repeat("x", 1025): false, "a\x00": false, "\xff": false, "a\xc3": false, "é": true, "..": true, "/": true,
-		".sallyport/uploads/x": false, ".sallyport/uploads": false, ".sallyport/tmp/": false, ".sallyport/lock": false, ".sallyport/local.json": false,
+		".sallyport/uploads/x": false, ".sallyport/uploads": false, ".sallyport/tmp/": false, ".sallyport/lock": false, ".sallyport/doubt": false, ".sallyport/local.json": false,
 		".sallyport/uploadsx": true, ".sallyport/lock/x": true, ".sallyport/held/x/1": true, ".sallyport": true, "a/.sallyport/uploads/x": true, "\ufffd": true,
 	} {
 		if got := driver.ValidKey(key, 1024); got != want {

@@ -113,7 +113,7 @@ func testKeys(t *testing.T, h *Harness) {
 		src := put(t, d, "k", []byte("x"))
 		invalid := []string{
 			"", "\x00", "a\x00b", "a/\x00", "\xff", "a\xc3", "\xc3\xa9\x80", "\xed\xa0\x80", strings.Repeat("x", d.Capabilities().MaxKey+1), strings.Repeat("x/", 5000),
-			".sallyport/uploads", ".sallyport/uploads/", ".sallyport/uploads/x", ".sallyport/tmp/x", ".sallyport/tmp", ".sallyport/local.json", ".sallyport/lock",
+			".sallyport/uploads", ".sallyport/uploads/", ".sallyport/uploads/x", ".sallyport/tmp/x", ".sallyport/tmp", ".sallyport/local.json", ".sallyport/lock", ".sallyport/doubt",
 		}
 		for _, key := range invalid {
 			body := &watchedBody{r: strings.NewReader("y")}

@@ -166,12 +166,16 @@ func (u uploads) Abort(ctx context.Context, up driver.Upload) error {
 		return fail(op, up.Key, err)
 	}
 	defer unlock()
+	// Again, since a Complete may just have ended: without the upload its object counts as durable.
+	if err := u.recoverHealth(op, up.Key); err != nil {
+		return err
+	}
 	if err := u.known(op, up); err != nil {
 		return err
 	}
 	end, err := u.commit()
 	if err != nil {
-		return fail(op, up.Key, err)
+		return failCommit(op, up.Key, err)
 	}
 	defer end()
 	name := randomName()

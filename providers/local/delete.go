@@ -42,8 +42,9 @@ func (f *Folder) remove(ctx context.Context, dir, p string, opts *driver.DeleteO
 		return err
 	}
 	f.listing.removed(dir)
-	// Also if there was nothing: another call may have removed it and not synced yet, or failed to.
-	if err := f.syncs.do(dir); err != nil && !isAbsent(err) {
+	// Also if there was nothing: another call, or a process that was killed, may have removed it and not synced yet. If its sync failed, ours
+	// proves nothing and says so.
+	if err := f.syncs.do(dir); err != nil && !isGone(err) {
 		return &driver.Error{Kind: driver.UnknownOutcome, Op: "Delete", Err: err}
 	}
 	return nil

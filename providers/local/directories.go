@@ -122,6 +122,7 @@ func (d *directories) removeEmpty(dir string) bool {
 }
 
 // dirSyncs lets callers that want the same directory synced share one sync, if it begins after all of them asked.
+// At no time do two syncs of one directory run: what one that failed has lost, the next one's caller must learn.
 type dirSyncs struct {
 	sync func(path string) error
 

@@ -2,6 +2,8 @@ package local
 
 import (
 	"errors"
+	"io/fs"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -48,4 +50,22 @@ func TestSharedSync(t *testing.T) {
 			t.Errorf("%d directories remembered", len(s.dirs))
 		}
 	})
+}
+
+// TestSyncOfNoDirectory tells a directory that cannot be opened from one whose sync failed: only the latter costs anything.
+func TestSyncOfNoDirectory(t *testing.T) {
+	files, err := openRootFS(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer files.Close()
+	if err := files.SyncDir("absent"); !errors.Is(err, ErrSyncNotBegun) || !errors.Is(err, fs.ErrNotExist) || !isGone(err) {
+		t.Errorf("sync of no directory: %v", err)
+	}
+	if err := files.SyncDir("."); err != nil {
+		t.Errorf("sync of the root: %v", err)
+	}
+	if boot := files.Boot(); boot != files.Boot() || (boot == "") == (runtime.GOOS == "linux") {
+		t.Errorf("boot %q", boot)
+	}
 }

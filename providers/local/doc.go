@@ -5,9 +5,11 @@
 // object or the new one, whole. No symbolic link is ever followed, nothing outside the folder is ever touched, and a file that is not
 // an object of ours is neither listed nor harmed. Nothing beside the files themselves is kept: there is no index to lose.
 //
+// After a sync of a directory failed it serves reads and refuses changes until the file system is mounted anew: see doubt.go.
+//
 // It does not promise durability on file systems that have none (Folder.Probe says what was found), nor anything when a second
 // program changes objects while the gateway runs beyond what one listing or one read shows.
 //
 // On disk. ".sallyport/local.json" holds the layout; without it the layout is verbatim. What is below ".sallyport/" has the path its
-// key says, in both layouts; the driver's own files there (lock, local.json, tmp/, uploads/) are no objects. See names.go for the rest.
+// key says, in both layouts; the driver's own files there (lock, local.json, doubt, tmp/, uploads/) are no objects. See names.go for the rest.
 package local

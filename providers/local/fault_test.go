@@ -36,7 +36,7 @@ func (p *faultPlan) fault(call, path string) (error, bool) { //nolint:revive // 
 	return nil, false
 }
 
-// kindsFor says what a failure may be called, beside UnknownOutcome.
+// kindsFor says what a failure may be called, beside UnknownOutcome, and ReadOnly once the sync of a directory has failed.
 var kindsFor = map[syscall.Errno][]driver.Kind{
 	syscall.EIO:    {driver.Unavailable},
 	syscall.EMFILE: {driver.Unavailable},
@@ -82,12 +82,7 @@ func (r *faultRun) see(t *testing.T) world {
 // crashed is the world after a power failure that loses all that was not synced.
 func (r *faultRun) crashed(t *testing.T) world {
 	t.Helper()
-	kept, _ := durable(r.m.log, len(r.m.log))
-	set := map[int]bool{}
-	for _, i := range kept {
-		set[i] = true
-	}
-	m := after(r.m.log, set, nil)
+	m := r.m.crashed(len(r.m.log))
 	w, err := observe(t.Context(), openModel(t, m), m)
 	if err != nil {
 		t.Fatalf("%s: look after a crash: %v", r.plan.hit, err)
@@ -137,6 +132,9 @@ func (r *faultRun) check(t *testing.T, c call, err error) {
 	}
 	if err != nil {
 		want := append(slices.Clone(kindsFor[r.plan.errno]), driver.UnknownOutcome)
+		if r.m.lostDirectory() {
+			want = append(want, driver.ReadOnly)
+		}
 		if kind := driver.KindOf(err); !slices.Contains(want, kind) {
 			t.Errorf("%s: %s: %v, want %v", r.plan.hit, c.name, err, want)
 		}
@@ -151,6 +149,10 @@ func (r *faultRun) recovered(t *testing.T, c call, err error) {
 	}
 	if live := local.LiveTemps(r.s.d); live != 0 {
 		t.Errorf("%s: %s: %d temporaries count as live", r.plan.hit, c.name, live)
+	}
+	if r.m.lostDirectory() {
+		r.stays(t)
+		return
 	}
 	if err != nil && !driver.Is(err, driver.UnknownOutcome) {
 		if err := c.do(t, r.s); err != nil {
@@ -169,6 +171,25 @@ func (r *faultRun) recovered(t *testing.T, c call, err error) {
 	}
 	if n, err := r.m.find(".sallyport/tmp"); err != nil || len(n.entries) > 0 {
 		t.Errorf("%s: %s leaves temporaries", r.plan.hit, c.name)
+	}
+}
+
+// stays sees that after the failed sync of a directory nothing but reads is served, also by a process started anew, until the machine was.
+func (r *faultRun) stays(t *testing.T) {
+	t.Helper()
+	for range 2 {
+		refusesChanges(t, r.s.d)
+		r.m.locked = false
+		r.s.d = openModel(t, r.m)
+	}
+	m := r.m.crashed(len(r.m.log))
+	d := openModel(t, m)
+	put(t, d, "fresh", "x")
+	if err := d.Health(); err != nil {
+		t.Errorf("%s: in doubt after the machine was started anew: %v", r.plan.hit, err)
+	}
+	if n, err := m.find(".sallyport/tmp"); err != nil || len(n.entries) > 0 {
+		t.Errorf("%s: temporaries are left", r.plan.hit)
 	}
 }
 
@@ -313,12 +334,7 @@ func TestDirectoryOfKilledProcess(t *testing.T) {
 	}
 	m.locked = false
 	put(t, openModel(t, m), "ghost/k", "x")
-	kept, _ := durable(m.log, len(m.log))
-	set := map[int]bool{}
-	for _, i := range kept {
-		set[i] = true
-	}
-	if got := listAll(t, openModel(t, after(m.log, set, nil)), driver.ListOptions{}); !slices.Equal(got, []string{"ghost/k", "top"}) {
+	if got := listAll(t, openModel(t, m.crashed(len(m.log))), driver.ListOptions{}); !slices.Equal(got, []string{"ghost/k", "top"}) {
 		t.Errorf("after a power failure: %q", got)
 	}
 }

@@ -30,13 +30,16 @@ type FileSystem interface {
 	Remove(path string) error
 	// RemoveDir removes a directory if it is empty, and otherwise fails.
 	RemoveDir(path string) error
-	// SyncDir makes the entries of a directory durable.
+	// SyncDir makes the entries of a directory durable. An error that is ErrSyncNotBegun leaves them to a later sync; after any other, changes
+	// that were not durable may never be, whatever later syncs say.
 	SyncDir(path string) error
 	// Lock takes the advisory lock on the file at path, making it if need be, and writes owner into it. When another holds it, the error
 	// is a *LockedError. The lock ends with Close or with the process.
 	Lock(path string, owner []byte) (io.Closer, error)
 	// Volume describes the file system.
 	Volume() (Volume, error)
+	// Boot names the time since the system last held nothing in memory; "" = it cannot tell.
+	Boot() string
 	// Close releases the root.
 	Close() error
 }
@@ -93,6 +96,9 @@ type Volume struct {
 
 // ErrNotPlain says that what stands at a path is no regular file or directory as wanted, or that the way there leads over a symbolic link.
 var ErrNotPlain = errors.New("not a regular file or directory, or reached over a symbolic link")
+
+// ErrSyncNotBegun says that a directory could not even be opened to sync it.
+var ErrSyncNotBegun = errors.New("sync not begun")
 
 // LockedError says that another process holds the lock of a folder, with what that one wrote into the lock file.
 type LockedError struct {

@@ -3,6 +3,8 @@ package local
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"sallyport/providers/driver"
@@ -11,10 +13,13 @@ import (
 // errReserve says that an upload was refused to keep room for deletes and the gateway's own records.
 var errReserve = errors.New("free space is down to the reserve")
 
-// health remembers a failure after which acknowledgements cannot be trusted until a fresh file proves otherwise.
+// health remembers failures after which acknowledgements cannot be trusted: until a fresh file proves otherwise, or at all.
 type health struct {
 	mu    sync.Mutex
 	cause error
+	owed  map[string]struct{} // directories whose sync did not begin; what was changed in them may still be not durable
+	doubt error               // a directory's sync failed, see doubt.go; stays
+	noted bool                // on disk
 }
 
 // degrade records that making something durable failed.
@@ -25,21 +30,47 @@ func (f *Folder) degrade(what string, err error) {
 	f.log.Error("local folder: degraded", "reason", what, "error", err)
 }
 
-// Health returns nil, or why the folder is degraded: making something durable failed, and no fresh file has been written and synced
-// since. The next change tries that first.
+// owe is degrade for a directory whose sync did not begin.
+func (f *Folder) owe(dir string, err error) {
+	f.health.mu.Lock()
+	f.health.owed[dir] = struct{}{}
+	f.health.mu.Unlock()
+	f.degrade("open directory to sync it", err)
+}
+
+// settle takes back owe, because a later sync covered what the earlier was to cover.
+func (f *Folder) settle(dir string) {
+	f.health.mu.Lock()
+	defer f.health.mu.Unlock()
+	delete(f.health.owed, dir)
+}
+
+// Health returns nil, or why the folder is degraded. Where making something durable failed, and no fresh file has been written and synced
+// since, the next change tries that first. Where a directory's sync failed, no change is accepted any more: see doubt.go.
 func (f *Folder) Health() error {
 	f.health.mu.Lock()
 	defer f.health.mu.Unlock()
+	if f.health.doubt != nil {
+		return f.health.doubt
+	}
 	return f.health.cause
 }
 
-// recoverHealth lets a change begin if the folder is well, or proves to be by a fresh file.
+// recoverHealth lets a change begin if the folder is well, or proves to be by syncing what is owed and a fresh file.
 func (f *Folder) recoverHealth(op, key string) error {
+	if err := f.inDoubt(); err != nil {
+		f.noteDoubt()
+		return failAs(driver.ReadOnly, op, key, err)
+	}
 	before := f.Health()
 	if before == nil {
 		return nil
 	}
-	if err := f.writeProbeFile(); err != nil {
+	err := f.syncOwed()
+	if err == nil {
+		err = f.writeProbeFile()
+	}
+	if err != nil {
 		kind := kindOf(err)
 		if kind == driver.Internal || kind == driver.InvalidKey {
 			kind = driver.Unavailable
@@ -48,26 +79,41 @@ func (f *Folder) recoverHealth(op, key string) error {
 	}
 	f.health.mu.Lock()
 	defer f.health.mu.Unlock()
-	if f.health.cause == before { //nolint:errorlint // identity: a newer failure must stay
+	if f.health.cause == before && len(f.health.owed) == 0 { //nolint:errorlint // identity: a newer failure must stay
 		f.health.cause = nil
 		f.log.Info("local folder: a fresh file was written durably again")
 	}
 	return nil
 }
 
-// writeProbeFile writes, syncs and removes a fresh file.
-func (f *Folder) writeProbeFile() error {
+// syncOwed syncs the directories whose sync did not begin. What was changed there is seen, and other answers build on it.
+func (f *Folder) syncOwed() error {
+	f.health.mu.Lock()
+	dirs := slices.Sorted(maps.Keys(f.health.owed))
+	f.health.mu.Unlock()
+	for _, dir := range dirs {
+		if err := f.syncs.do(dir); err != nil && !isGone(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeProbeFile writes, syncs and removes a fresh file, in a directory of its own: the failure of its sync must not take other calls'
+// temporaries on their way to their names with it.
+func (f *Folder) writeProbeFile() (err error) {
 	name := randomName()
 	f.temps.add(name)
 	defer f.temps.drop(name)
-	p := tempDir + "/" + name
-	if err := f.writeFile(p, []byte("probe\n")); err != nil {
-		return errors.Join(err, f.files.Remove(p))
+	dir := tempDir + "/" + name
+	if err := f.files.Mkdir(dir); err != nil {
+		return err
 	}
-	if err := f.syncDirNow(tempDir); err != nil {
-		return errors.Join(err, f.files.Remove(p))
+	defer func() { err = errors.Join(err, f.removeTree(dir)) }()
+	if err := f.writeFile(dir+"/probe", []byte("probe\n")); err != nil {
+		return err
 	}
-	return f.files.Remove(p)
+	return f.syncDirNow(dir)
 }
 
 // reserveFor returns the bytes that uploads leave free.

@@ -2,6 +2,7 @@ package local_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -26,6 +27,7 @@ type modelFS struct {
 	log    []change
 	opened int // files and directories that are open
 	locked bool
+	boot   string
 
 	// fault is asked before every call; done says whether the call is to take effect nonetheless.
 	fault func(call, path string) (err error, done bool)
@@ -58,7 +60,7 @@ type change struct {
 }
 
 func newModelFS() *modelFS {
-	return &modelFS{root: &node{id: 1, dir: true, entries: map[string]*node{}}, nextID: 2}
+	return &modelFS{root: &node{id: 1, dir: true, entries: map[string]*node{}}, nextID: 2, boot: "first boot"}
 }
 
 func pathError(op, p string, err error) error { return &fs.PathError{Op: op, Path: p, Err: err} }
@@ -287,12 +289,14 @@ func (m *modelFS) Remove(p string) error    { return m.remove("remove", p, false
 func (m *modelFS) RemoveDir(p string) error { return m.remove("removedir", p, true) }
 
 func (m *modelFS) SyncDir(p string) error {
-	leave, fault, _ := m.enter("syncdir", p)
-	defer leave()
+	leave, fault, _ := m.enter("opensync", p)
 	n, err := m.find(p)
-	if err != nil {
-		return err
+	leave()
+	if err := errors.Join(fault, err); err != nil {
+		return fmt.Errorf("%w: %w", local.ErrSyncNotBegun, err)
 	}
+	leave, fault, _ = m.enter("syncdir", p)
+	defer leave()
 	if fault != nil {
 		m.record(change{kind: "lost", dir: n})
 		return fault
@@ -325,6 +329,8 @@ func (m *modelFS) Volume() (local.Volume, error) {
 	defer leave()
 	return local.Volume{Type: "model", KnowsSpace: true, Free: 1 << 40, Total: 1 << 40}, fault
 }
+
+func (m *modelFS) Boot() string { return m.boot }
 
 func (m *modelFS) Close() error { return nil }
 
@@ -401,9 +407,10 @@ func durable(log []change, k int) (kept, pending []int) {
 	return kept, pending
 }
 
-// after rebuilds the file system from the changes chosen, in the order of the log.
+// after rebuilds the file system from the changes chosen, in the order of the log, as the machine finds it when it starts again.
 func after(log []change, chosen map[int]bool, torn *change) *modelFS {
 	m := newModelFS()
+	m.boot = "next boot"
 	copies := map[*node]*node{}
 	at := func(n *node) *node {
 		if n.id == 1 {
@@ -424,4 +431,26 @@ func after(log []change, chosen map[int]bool, torn *change) *modelFS {
 		}
 	}
 	return m
+}
+
+// crashed is the file system after a power failure at change k that loses all that was not synced.
+func (m *modelFS) crashed(k int) *modelFS {
+	kept, _ := durable(m.log, k)
+	set := map[int]bool{}
+	for _, i := range kept {
+		set[i] = true
+	}
+	return after(m.log[:k], set, nil)
+}
+
+// lostDirectory reports whether the sync of a directory failed.
+func (m *modelFS) lostDirectory() bool {
+	return slices.ContainsFunc(m.log, func(c change) bool { return c.kind == "lost" && c.dir.dir })
+}
+
+// steps returns how many changes there are.
+func (m *modelFS) steps() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.log)
 }

@@ -112,12 +112,13 @@ func newFolder(files FileSystem, config *Config, opts *Options) *Folder {
 		f.now = time.Now
 	}
 	f.listing = newListingCache(f)
-	f.syncs = &dirSyncs{sync: f.syncDirNow, dirs: map[string]*dirSync{}}
+	f.syncs = &dirSyncs{sync: f.syncShared, dirs: map[string]*dirSync{}}
 	f.dirs = &directories{
 		files: files, syncDir: f.syncs.do, made: f.listing.changed, removed: f.listing.removed, pins: map[string]int{}, durable: map[string]struct{}{},
 	}
 	f.keys.held, f.ends.held = map[string]*namedLock{}, map[string]*namedLock{}
 	f.temps.live, f.publishing.live = map[string]struct{}{}, map[string]struct{}{}
+	f.health.owed = map[string]struct{}{}
 	f.buffers.New = func() any { return new([copyBuffer]byte) }
 	return f
 }
@@ -152,6 +153,10 @@ func (f *Folder) start(ctx context.Context, config *Config) error {
 	if err := f.readMarker(config.Layout); err != nil {
 		return err
 	}
+	doubt, err := f.readDoubt()
+	if err != nil {
+		return err
+	}
 	for _, dir := range []string{systemDir, tempDir, uploadsDir} {
 		f.dirs.pin(dir) // for good: prune leaves them alone
 		if err := f.dirs.ensure(dir); err != nil {
@@ -171,6 +176,10 @@ func (f *Folder) start(ctx context.Context, config *Config) error {
 	}
 	for _, warning := range f.probe.Warnings {
 		f.log.Warn("local folder", "reason", warning)
+	}
+	if doubt != nil { // reads are served all the same: a failing disk is when they are wanted
+		f.log.Error("local folder: only reads are served", "error", doubt)
+		f.health.doubt, f.health.noted = doubt, true
 	}
 	return nil
 }
@@ -318,9 +327,13 @@ func (f *Folder) Close() error {
 // commit begins a step that changes names; the caller ends it.
 func (f *Folder) commit() (end func(), err error) {
 	f.commits.RLock()
+	err = f.inDoubt()
 	if f.closed.Load() {
+		err = errClosed
+	}
+	if err != nil {
 		f.commits.RUnlock()
-		return nil, errClosed
+		return nil, err
 	}
 	return f.commits.RUnlock, nil
 }

@@ -106,7 +106,7 @@ func (r *rootFS) RemoveDir(path string) error {
 func (r *rootFS) SyncDir(path string) error {
 	f, err := r.openPlain(path, openDirectory)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrSyncNotBegun, err)
 	}
 	return errors.Join(syncDirectory(f), f.Close())
 }

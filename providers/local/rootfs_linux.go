@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -88,4 +89,13 @@ func (r *rootFS) openat2(path string, flags int) (int, error) {
 		return -1, &os.PathError{Op: "openat2", Path: path, Err: callErr}
 	}
 	return fd, nil
+}
+
+// Boot returns the kernel's name for the time since the machine was started.
+func (r *rootFS) Boot() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
 }

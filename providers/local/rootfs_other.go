@@ -18,3 +18,6 @@ func (r *rootFS) Stat(path string) (Stat, error) {
 
 // checkParent fails unless everything above path is plain directories.
 func (r *rootFS) checkParent(path string) error { return r.walkParents(path) }
+
+// Boot returns "".
+func (r *rootFS) Boot() string { return "" }

@@ -275,7 +275,7 @@ func (u uploads) replacePart(ctx context.Context, op string, up driver.Upload, t
 func (u uploads) moveInto(op string, up driver.Upload, t *temp, dir, name string) error {
 	end, err := u.commit()
 	if err != nil {
-		return fail(op, up.Key, err)
+		return failCommit(op, up.Key, err)
 	}
 	defer end()
 	p := dir + "/" + name
@@ -287,7 +287,7 @@ func (u uploads) moveInto(op string, up driver.Upload, t *temp, dir, name string
 		return failCommit(op, up.Key, u.afterFailedPlace(t, p, err))
 	}
 	if err := u.syncs.do(dir); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
+		if isGone(err) {
 			return failUpload(op, up)
 		}
 		return failAs(driver.UnknownOutcome, op, up.Key, err)

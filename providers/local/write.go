@@ -130,7 +130,7 @@ func (f *Folder) syncFile(file File) error {
 	return nil
 }
 
-// syncDirNow makes the entries of a directory durable.
+// syncDirNow makes the entries of a directory durable, for callers that know of no other change to it. See syncShared.
 func (f *Folder) syncDirNow(dir string) error {
 	if f.noSync {
 		return nil
@@ -138,15 +138,23 @@ func (f *Folder) syncDirNow(dir string) error {
 	err := f.files.SyncDir(dir)
 	switch {
 	case err == nil:
+		f.settle(dir)
 		return nil
 	case isUnsupportedSync(err):
 		f.noDirSync.Store(true) // the probe says so
 		return nil
-	case !isAbsent(err):
-		f.degrade("sync directory", err)
+	case !errors.Is(err, ErrSyncNotBegun):
+		f.doubt(err)
+	case isAbsent(err):
+		f.settle(dir)
+	default:
+		f.owe(dir, err)
 	}
 	return fmt.Errorf("sync directory: %w", err)
 }
+
+// isGone reports whether a directory could not be synced because there is none.
+func isGone(err error) bool { return errors.Is(err, ErrSyncNotBegun) && isAbsent(err) }
 
 // dropTemp removes a temporary as far as that works; a sweep gets the rest.
 func (f *Folder) dropTemp(t *temp) {

@@ -321,7 +321,9 @@ func uploads(tm *template) []operation {
 		},
 		{
 			name: "abort", weight: 2,
-			run: func(ctx context.Context, g *gateway) error { return g.AbortUpload(ctx, &objects.AbortInput{UploadRef: tm.held.UploadRef}) },
+			run: func(ctx context.Context, g *gateway) error {
+				return g.AbortUpload(ctx, &objects.AbortInput{UploadRef: tm.held.UploadRef})
+			},
 			after: func(ctx context.Context, g *gateway, err error, _ bool) error {
 				_, listErr := g.ListParts(ctx, &objects.ListPartsInput{UploadRef: tm.held.UploadRef, Limit: 10})
 				if err == nil && kindOf(listErr) != objects.NoSuchUpload {

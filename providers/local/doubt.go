@@ -1,0 +1,119 @@
+package local
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"sallyport/providers/driver"
+)
+
+// doubtFile stands while what is seen of the root's directories may be more, or less, than what the disk holds.
+const doubtFile = systemDir + "/doubt"
+
+// doubtRecord is the content of doubtFile.
+type doubtRecord struct {
+	Boot  string    `json:"boot"` // "" = the system does not say
+	Since time.Time `json:"since"`
+}
+
+// A failed sync of a directory may take back, on the disk alone, every change to it that was not synced: other calls' as well, and for good,
+// since the system takes what it could not write for written. No later sync, no fresh file and no restart of this process shows or mends
+// that; what memory holds of the folder merely looks right until it is dropped. So nothing is acknowledged from then on and no change
+// begins, until the system has read the folder from the disk again. doubtFile carries this over restarts. It lives where the doubt
+// does: a power failure that takes the one takes the other. Reads go on.
+
+// syncShared makes the entries of a directory durable, and says that it did only if no sync below the root has ever failed: the caller's
+// change may be among what that one lost. It is the only way to sync a directory that others change.
+func (f *Folder) syncShared(dir string) error {
+	err := f.syncDirNow(dir)
+	if doubt := f.inDoubt(); doubt != nil {
+		return doubt // which bears the cause, and not what err may say besides: that the directory is gone is no success then
+	}
+	return err
+}
+
+// inDoubt returns nil, or a ReadOnly error once a sync of a directory has failed.
+func (f *Folder) inDoubt() error {
+	f.health.mu.Lock()
+	defer f.health.mu.Unlock()
+	if f.health.doubt == nil {
+		return nil
+	}
+	return &driver.Error{Kind: driver.ReadOnly, Op: "Sync", Err: f.health.doubt}
+}
+
+// doubt records that a directory's sync failed.
+func (f *Folder) doubt(cause error) {
+	f.health.mu.Lock()
+	first := f.health.doubt == nil
+	if first {
+		f.health.doubt = fmt.Errorf("a directory could not be synced, so that what is seen may differ from what is on the disk; "+
+			"no change is accepted before the file system was mounted anew: %w", cause)
+	}
+	f.health.mu.Unlock()
+	if !first {
+		return
+	}
+	f.log.Error("local folder: a directory could not be synced; only reads are served until the file system was mounted anew", "error", cause)
+	f.noteDoubt()
+}
+
+// noteDoubt writes doubtFile unless that is done. Calls that the doubt refuses try it again.
+func (f *Folder) noteDoubt() {
+	f.health.mu.Lock()
+	noted := f.health.noted
+	f.health.mu.Unlock()
+	if noted {
+		return
+	}
+	if err := f.writeDoubt(); err != nil {
+		f.log.Error("local folder: "+doubtFile+" could not be written; do not start the gateway again before the file system was mounted anew", "error", err)
+		return
+	}
+	f.health.mu.Lock()
+	defer f.health.mu.Unlock()
+	f.health.noted = true
+}
+
+// writeDoubt makes doubtFile. Its name is not synced, see above; a process killed before its content is written leaves an empty one, which
+// says the same but for the boot.
+func (f *Folder) writeDoubt() error {
+	record, err := json.Marshal(doubtRecord{Boot: f.files.Boot(), Since: f.now().UTC().Truncate(time.Second)})
+	if err != nil {
+		panic("local: internal error: " + err.Error())
+	}
+	if err := f.writeFile(doubtFile, append(record, '\n')); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// readDoubt returns the doubt that an earlier process left, and drops it if the machine was started anew since.
+func (f *Folder) readDoubt() (doubt, err error) {
+	file, err := f.files.Open(doubtFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", doubtFile, err)
+	}
+	content, err := io.ReadAll(io.LimitReader(file, 4096))
+	if err := errors.Join(err, file.Close()); err != nil {
+		return nil, fmt.Errorf("read %s: %w", doubtFile, err)
+	}
+	var r doubtRecord
+	since := "an earlier time"
+	if json.Unmarshal(content, &r) == nil {
+		if now := f.files.Boot(); r.Boot != "" && now != "" && r.Boot != now {
+			f.log.Info("local folder: the machine was started anew since a directory could not be synced")
+			return nil, ignoreAbsent(f.files.Remove(doubtFile))
+		}
+		since = r.Since.Format(time.RFC3339)
+	}
+	return fmt.Errorf("a directory could not be synced at %s; restart the machine, or stop the gateway, unmount and mount the file system "+
+		"and remove %s", since, doubtFile), nil
+}
