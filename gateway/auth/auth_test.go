@@ -85,8 +85,15 @@ func TestAllowSome(t *testing.T) {
 		bucket string
 		want   bool
 	}{
-		{Delete, "b-1", true}, {Read, "b-1", true}, {Write, "b-1", false}, {Delete, "drop", false}, {Write, "drop", true}, {Write, "dropped", false},
-		{None, "b-1", false}, {SeeBucket, "b-1", false}, {Delete, "", false},
+		{Delete, "b-1", true},
+		{Read, "b-1", true},
+		{Write, "b-1", false},
+		{Delete, "drop", false},
+		{Write, "drop", true},
+		{Write, "dropped", false},
+		{None, "b-1", false},
+		{SeeBucket, "b-1", false},
+		{Delete, "", false},
 	} {
 		if got := p.AllowSome(c.action, c.bucket); got != c.want {
 			t.Errorf("AllowSome(%v, %q) = %v, want %v", c.action, c.bucket, got, c.want)

@@ -58,7 +58,7 @@ func (b *bench) upload(ctx context.Context, s *server, atOnce int, hash string) 
 	if _, err := b.do(ctx, s, request{method: http.MethodPost, path: path + "?uploads=", answer: &text}); err != nil {
 		return err
 	}
-	var begun struct{ UploadId string } //nolint:revive // S3 spells it so.
+	var begun struct{ UploadId string }
 	if err := xml.Unmarshal(text.Bytes(), &begun); err != nil {
 		return err
 	}

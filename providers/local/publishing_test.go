@@ -27,7 +27,7 @@ func TestCompleteAgainKeepsWhatWasWrittenSince(t *testing.T) {
 			_, err := d.Uploads().Complete(t.Context(), up, []driver.Part{*part}, &driver.PutOptions{})
 			return err
 		}
-		m.fault = func(call, path string) (error, bool) { //nolint:revive // the error is what is injected.
+		m.fault = func(call, path string) (error, bool) {
 			if call == "rename" && strings.HasSuffix(path, "/.parts") {
 				return syscall.EIO, false
 			}
