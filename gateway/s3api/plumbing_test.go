@@ -198,6 +198,38 @@ func TestFailureAfterTheFirstByteCutsTheConnection(t *testing.T) {
 	}
 }
 
+// TestFailedAnswerIsAborted: once the status is out, a failure ends in an abort, which cuts the connection whatever the head of the answer said about its
+// length; to return would leave that to the length.
+func TestFailedAnswerIsAborted(t *testing.T) {
+	s := newSite(t, siteOptions{})
+	s.put("big", pattern(2<<20))
+	ended := make(chan any, 1)
+	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			ended <- v
+			if v != nil {
+				panic(v)
+			}
+		}()
+		s.handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(s.server.Close)
+	if a := s.ask(http.MethodGet, "/"+testBucket+"/big", nil); a.err != nil {
+		t.Fatal(a.err)
+	}
+	if v := <-ended; v != nil {
+		t.Errorf("a whole answer ended with %v", v)
+	}
+	s.backend.damage = true
+	if a := s.ask(http.MethodGet, "/"+testBucket+"/big", nil); a.status != 200 || a.err == nil {
+		t.Errorf("status %d, %v", a.status, a.err)
+	}
+	if v := <-ended; v != http.ErrAbortHandler { //nolint:errorlint // the server compares it in the same way.
+		t.Errorf("an answer that failed in the middle ended with %v", v)
+	}
+}
+
 func TestLogLineOfEachRequest(t *testing.T) {
 	s := newSite(t, siteOptions{})
 	s.put("logged-key-canary", []byte("body-canary"), "x-amz-meta-a: meta-canary")
