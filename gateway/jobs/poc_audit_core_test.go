@@ -6,12 +6,12 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"os"
 	"path/filepath"
-	"sync"
+	"syscall"
 	"testing"
 
-	"sallyport/crypto/object"
 	"sallyport/gateway/cache"
 	"sallyport/gateway/jobs"
 	"sallyport/gateway/objects"
@@ -78,27 +78,79 @@ func TestPoCRecoverLosesAnObject(t *testing.T) {
 	}
 }
 
-// TestPoCTwoDecryptsOfOneName: two commands that write one name share one temporary.
-func TestPoCTwoDecryptsOfOneName(t *testing.T) {
+// TestPoCTwoRecoveriesIntoOneFolder: a second recovery into the same folder, killed in the middle, empties the temporary under the first one's hands; the
+// first then publishes a file with a hole and says that it is restored.
+func TestPoCTwoRecoveriesIntoOneFolder(t *testing.T) {
 	f := fill(t)
-	for round := range 16 {
-		to := filepath.Join(t.TempDir(), "plain")
-		var results [2]error
-		var work sync.WaitGroup
-		for i, what := range []string{"parts", "parts"} {
-			work.Go(func() {
-				src, size := openSource(t, f.find("backups", what))
-				opened, err := object.OpenFile(src, size, f.keyring)
-				if err == nil {
-					err = jobs.DecryptFile(opened, to)
-				}
-				results[i] = err
-			})
+	from, to := t.TempDir(), t.TempDir()
+	b, err := os.ReadFile(f.find("photos", "big"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(from, "big"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	firstHalf, secondBegun, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	defer close(over)
+	type result struct {
+		report *jobs.RecoverReport
+		err    error
+	}
+	first := make(chan result, 1)
+	go func() {
+		waited := false
+		r, err := jobs.Recover(t.Context(), &jobs.RecoverOptions{From: from, To: to, Keyring: f.keyring, Progress: func(p jobs.Progress) {
+			if p.Bytes > 1<<20 && !waited {
+				waited = true
+				close(firstHalf)
+				<-secondBegun
+			}
+		}})
+		first <- result{r, err}
+	}()
+	<-firstHalf
+	go func() { // it stops for ever after a few bytes, as if killed
+		begun := false
+		_, _ = jobs.Recover(t.Context(), &jobs.RecoverOptions{From: from, To: to, Keyring: f.keyring, Progress: func(p jobs.Progress) {
+			if p.Bytes > 0 && !begun {
+				begun = true
+				close(secondBegun)
+				<-over
+			}
+		}})
+	}()
+	r := <-first
+	t.Logf("the first said: restored %d, damaged %d, renamed %d, error %v", r.report.Restored, len(r.report.Damaged), len(r.report.Renamed), r.err)
+	got, err := os.ReadFile(filepath.Join(to, "photos", "big"))
+	if want := f.objects["photos/big"]; err != nil || !bytes.Equal(got, want) {
+		at := 0
+		for at < min(len(got), len(want)) && got[at] == want[at] {
+			at++
 		}
-		work.Wait()
-		got, err := os.ReadFile(to)
-		if (results[0] == nil || results[1] == nil) && (err != nil || !bytes.Equal(got, f.objects["backups/parts"])) {
-			t.Fatalf("round %d: said %v and %v, and the file has %d bytes (%v)", round, results[0], results[1], len(got), err)
-		}
+		t.Errorf("TORN: %d of %d bytes, the first wrong one at %d, %v", len(got), len(want), at, err)
+	}
+}
+
+// brokenDisk cannot read one sector.
+type brokenDisk struct {
+	io.ReaderAt
+	bad int64
+}
+
+func (b brokenDisk) ReadAt(p []byte, off int64) (int, error) {
+	if off <= b.bad && b.bad < off+int64(len(p)) {
+		return 0, syscall.EIO
+	}
+	return b.ReaderAt.ReadAt(p, off)
+}
+
+// TestPoCSalvageGivesUpAtABadSector: one sector that cannot be read ends the salvage of everything behind it; the command then removes what it had.
+func TestPoCSalvageGivesUpAtABadSector(t *testing.T) {
+	f := fill(t)
+	src, size := openSource(t, f.find("photos", "big"))
+	var out bytes.Buffer
+	report, err := jobs.Salvage(brokenDisk{src, 1 << 20}, size, f.keyring.VaultID(), f.keyring, &out)
+	if err != nil || report.Size != int64(len(f.objects["photos/big"])) {
+		t.Errorf("salvaged %d of %d bytes: %v", out.Len(), len(f.objects["photos/big"]), err)
 	}
 }
