@@ -142,4 +142,7 @@ func (c *recoverCommand) print(stdio *Stdio, r *jobs.RecoverReport) {
 	}
 	stdio.printf("%d objects restored (%d bytes), %d were there already, %d damaged, %d locked, %d foreign files. List: %s\n",
 		r.Restored, r.Bytes, r.AlreadyThere, len(r.Damaged), len(r.Locked), len(r.Foreign), r.Manifest)
+	if r.Strayed > 0 {
+		stdio.printf("%d of the objects come from files that lie elsewhere than a gateway puts them, so that they may have been deleted since; the list names those files as their source.\n", r.Strayed)
+	}
 }

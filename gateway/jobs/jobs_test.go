@@ -98,6 +98,21 @@ func fill(t *testing.T) *folder {
 	return f
 }
 
+// again serves the root once more while use stores into it.
+func (f *folder) again(use func(s *objects.Service)) {
+	f.t.Helper()
+	d, err := local.Open(f.t.Context(), &local.Config{Path: f.path, Durability: local.DurabilityOff}, &local.Options{})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	store := providers.Open("folder", d, nil)
+	v := vaultstest.NewVault(f.t, vaultstest.Options{Store: store})
+	use(objects.New(&objects.Options{Vaults: vaults.NewSet(nil, v), Cache: cache.New(&cache.Options{})}))
+	if err := store.Close(); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 func (f *folder) put(s *objects.Service, bucket, key string, b []byte, customer *keys.CustomerKey) {
 	f.t.Helper()
 	_, err := s.Put(f.t.Context(), &objects.PutInput{

@@ -155,42 +155,6 @@ func TestPoCSalvageGivesUpAtABadSector(t *testing.T) {
 	}
 }
 
-// TestPoCRecoverTakesAnOldCopyForTheObject: a NAS or a sync client keeps old versions of files in a folder of its own, which as a rule sorts before the
-// buckets. The old version gets the object's name, the current one is "renamed", and nothing is called wrong.
-func TestPoCRecoverTakesAnOldCopyForTheObject(t *testing.T) {
-	f := fill(t)
-	old, err := os.ReadFile(f.find("backups", "a"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := local.Open(t.Context(), &local.Config{Path: f.path, Durability: local.DurabilityOff}, &local.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	store := providers.Open("folder", d, nil)
-	v := vaultstest.NewVault(t, vaultstest.Options{Store: store})
-	s := objects.New(&objects.Options{Vaults: vaults.NewSet(nil, v), Cache: cache.New(&cache.Options{})})
-	f.put(s, "backups", "a", []byte("the newest version"), nil)
-	if err := store.Close(); err != nil {
-		t.Fatal(err)
-	}
-	versions := filepath.Join(f.path, ".stversions", "backups,")
-	if err := os.MkdirAll(versions, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(versions, "a~20261124-030000"), old, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	to := t.TempDir()
-	report, err := f.recover(to)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := os.ReadFile(filepath.Join(to, "backups", "a")); err != nil || string(got) != "the newest version" {
-		t.Errorf("backups/a is %q, %v; damaged %v", got, err, report.Damaged)
-	}
-}
-
 // TestPoCRecoverCallsAnEmptiedObjectForeign: a file system check or a full disk leaves files of zeros or of no length, and the job says that all is well.
 func TestPoCRecoverCallsAnEmptiedObjectForeign(t *testing.T) {
 	f := fill(t)

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sallyport/crypto/object"
+	"sallyport/providers/local"
 )
 
 // RecoverOptions say what Recover reads and where it writes. From, To and Keyring are required.
@@ -42,6 +44,7 @@ type Problem struct {
 type RecoverReport struct {
 	Restored, AlreadyThere int
 	Bytes                  int64     // of plaintext, restored now
+	Strayed                int       // of those, from files that lie where no gateway puts them: such may be deleted objects
 	Renamed                []Problem // restored, under another path than their key: see the manifest
 	Damaged                []Problem // ours, and they do not verify or could not be read or written
 	Locked                 []Problem // not verified, because they are sealed with a key that was not given
@@ -66,13 +69,14 @@ type manifestRow struct {
 type recovery struct {
 	opts     *RecoverOptions
 	from, to *os.Root
+	layout   string // of From
 	manifest *json.Encoder
 	naming   sync.Mutex // see writeWhole
 
 	mu       sync.Mutex
 	report   RecoverReport
 	progress Progress
-	taken    map[string]string // output path -> source
+	strays   []stray
 }
 
 // recoverWorkers overlap the reading of one file with the syncing of another.
@@ -82,11 +86,15 @@ const recoverWorkers = 4
 // the files are called. Every byte is verified before it is written to a file that then gets its name; what fails is in the report and
 // the rest goes on. It may be run again: files that are there with the right size and time are left alone. A file that is there already is
 // never replaced, and neither is the manifest of an earlier run. A key that cannot be a path here, or whose path is taken by something else,
-// and a second file that claims the same key, go to a folder of their own that the manifest explains.
+// goes to a folder of its own that the manifest explains.
+//
+// Of several files that claim one key the one in the key's place in the root is the object, whatever state it is in, and where none lies there, the
+// one sealed last. The others are older versions and copies, as NAS systems and sync clients keep them; they go to that folder too.
+// Memory grows with the number of files that lie elsewhere than in the place of their key, and with what is reported.
 //
 // The error is for what ends the work: ctx, or From and To themselves. The report is valid then too.
 func Recover(ctx context.Context, opts *RecoverOptions) (report *RecoverReport, err error) {
-	r := &recovery{opts: opts, taken: map[string]string{}}
+	r := &recovery{opts: opts}
 	report = &r.report
 	if r.from, err = os.OpenRoot(opts.From); err != nil {
 		return report, fmt.Errorf("recover from %s: %w", opts.From, err)
@@ -107,19 +115,28 @@ func Recover(ctx context.Context, opts *RecoverOptions) (report *RecoverReport, 
 	r.manifest = json.NewEncoder(list)
 	r.report.Manifest = list.Name()
 
-	sources, err := r.scan(ctx)
-	if err != nil {
+	if r.layout, err = local.LayoutOf(r.from.FS()); err != nil {
+		return report, fmt.Errorf("recover from %s: %w", opts.From, err)
+	}
+	if err := r.restoreAll(ctx); err != nil {
 		return report, err
+	}
+	return report, list.Sync()
+}
+
+// restoreAll restores what lies in its place while it walks, and then what strayed.
+func (r *recovery) restoreAll(ctx context.Context) error {
+	if err := r.walk(ctx, func(string, error) {}, func(s source) {
+		r.progress.TotalFiles++
+		r.progress.TotalBytes += s.size
+	}); err != nil {
+		return err
 	}
 	r.advance(0, 0)
 	var work errgroup.Group
 	work.SetLimit(recoverWorkers)
-	for _, s := range sources {
-		if ctx.Err() != nil {
-			break
-		}
-		// Tails are opened in order, so that of two files with one key the same one gets the name in every run.
-		restore, seen := r.prepare(s), &seenBytes{r: r, size: s.size}
+	start := func(s source, restore func(context.Context, *seenBytes)) {
+		seen := &seenBytes{r: r, size: s.size}
 		work.Go(func() error {
 			if restore != nil {
 				restore(ctx, seen)
@@ -128,13 +145,27 @@ func Recover(ctx context.Context, opts *RecoverOptions) (report *RecoverReport, 
 			return nil
 		})
 	}
-	if err := work.Wait(); err != nil {
-		return report, err
+	err := r.walk(ctx, r.unusable, func(s source) {
+		if restore, strayed := r.prepare(s); !strayed {
+			start(s, restore)
+		}
+	})
+	if err == nil {
+		for s, to := range r.settleStrays() {
+			if ctx.Err() != nil {
+				break
+			}
+			start(s.source, r.prepareStray(s, to))
+		}
 	}
-	if ctx.Err() != nil {
-		return report, fmt.Errorf("recover: stopped before the end; run it again to go on: %w", context.Cause(ctx))
+	return errors.Join(err, work.Wait(), r.stopped(ctx))
+}
+
+func (r *recovery) stopped(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
 	}
-	return report, list.Sync()
+	return fmt.Errorf("recover: stopped before the end; run it again to go on: %w", context.Cause(ctx))
 }
 
 type source struct {
@@ -142,15 +173,15 @@ type source struct {
 	size int64
 }
 
-// scan lists the regular files below From. The gateway's own folder is left out: it holds no object.
-func (r *recovery) scan(ctx context.Context) ([]source, error) {
-	var found []source
+// walk visits the regular files below From in order; unusable hears of all else that is no folder, with a nil error where it could be read. The
+// gateway's own folder is left out: it holds no object. It ends early without an error when ctx does.
+func (r *recovery) walk(ctx context.Context, unusable func(path string, err error), visit func(source)) error {
 	err := fs.WalkDir(r.from.FS(), ".", func(p string, d fs.DirEntry, err error) error {
-		if err := ctx.Err(); err != nil {
-			return err
+		if ctx.Err() != nil {
+			return fs.SkipAll
 		}
 		if err != nil {
-			r.report.Damaged = append(r.report.Damaged, Problem{Path: p, Err: err})
+			unusable(p, err)
 			if d != nil && d.IsDir() {
 				return fs.SkipDir
 			}
@@ -162,30 +193,39 @@ func (r *recovery) scan(ctx context.Context) ([]source, error) {
 		case d.IsDir():
 			return nil
 		case !d.Type().IsRegular():
-			r.report.Foreign = append(r.report.Foreign, p)
+			unusable(p, nil)
 			return nil
 		}
 		info, err := d.Info()
 		if err != nil {
-			r.report.Damaged = append(r.report.Damaged, Problem{Path: p, Err: err})
+			unusable(p, err)
 			return nil
 		}
-		found = append(found, source{p, info.Size()})
-		r.progress.TotalFiles++
-		r.progress.TotalBytes += info.Size()
+		visit(source{p, info.Size()})
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("recover from %s: %w", r.opts.From, err)
+		return fmt.Errorf("recover from %s: %w", r.opts.From, err)
 	}
-	return found, nil
+	return nil
+}
+
+// unusable reports what is no folder and no regular file, or could not be looked at.
+func (r *recovery) unusable(path string, err error) {
+	if err != nil {
+		r.damaged(source{path: path}, nil, err)
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Foreign = append(r.report.Foreign, path)
 }
 
 func (r *recovery) advance(files int, bytes int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.progress.Files += files
-	r.progress.Bytes += bytes
+	r.progress.Files = min(r.progress.Files+files, r.progress.TotalFiles) // more, if somebody writes there meanwhile
+	r.progress.Bytes = min(r.progress.Bytes+bytes, r.progress.TotalBytes)
 	if r.opts.Progress != nil {
 		r.opts.Progress(r.progress)
 	}
@@ -209,49 +249,79 @@ func (s *seenBytes) add(n int) {
 // end counts the rest, read or not.
 func (s *seenBytes) end() { s.r.advance(1, s.size-s.counted) }
 
-// prepare opens a file's tail, decides where the object goes, and returns what restores it; nil when there is nothing to restore.
-func (r *recovery) prepare(s source) func(context.Context, *seenBytes) {
+// open opens a file and its tail; nil when there is nothing to restore, which is in the report then.
+func (r *recovery) open(s source) (*os.File, *object.File) {
 	f, err := r.from.Open(s.path)
 	if err != nil {
 		r.damaged(s, nil, err)
-		return nil
+		return nil, nil
 	}
 	opened, err := OpenFile(f, s.size, r.opts.Keyring)
 	if err != nil {
 		r.unopened(s, lostEnd(f, s.size, err))
 		_ = f.Close()
+		return nil, nil
+	}
+	return f, opened
+}
+
+// prepare returns what restores the file if it lies in the place of its key, nil when there is nothing to restore. Others it puts to the strays.
+func (r *recovery) prepare(s source) (restore func(context.Context, *seenBytes), strayed bool) {
+	f, opened := r.open(s)
+	if f == nil {
+		return nil, false
+	}
+	c := claimOf(opened)
+	if at, ok := r.home(c); !ok || at != s.path {
+		_ = f.Close()
+		r.strays = append(r.strays, stray{s, c})
+		return nil, true
+	}
+	return r.restoration(s, f, opened, place(c, s.path)), false
+}
+
+// prepareStray is prepare for a stray whose place is settled.
+func (r *recovery) prepareStray(s stray, to placed) func(context.Context, *seenBytes) {
+	f, opened := r.open(s.source)
+	if f == nil {
 		return nil
 	}
+	if claimOf(opened) != s.claim {
+		_ = f.Close()
+		r.damaged(s.source, opened.Metadata, errors.New("it was replaced meanwhile: is a gateway or another program writing there?"))
+		return nil
+	}
+	return r.restoration(s.source, f, opened, to)
+}
+
+// restoration returns what writes the plaintext of f and closes it; nil when an earlier run did so.
+func (r *recovery) restoration(s source, f *os.File, opened *object.File, to placed) func(context.Context, *seenBytes) {
 	m := opened.Metadata
-	name, problem := r.place(s, m)
-	renamed := renamedPath(m.Bucket, m.Key, s.path)
-	for at, why := range map[string]error{name: problem, renamed: errors.New("its name cannot be a path here")} {
-		if r.isThere(at, m) {
+	instead := placed{name: renamedPath(m.Bucket, m.Key, s.path), problem: cmp.Or(to.problem, errors.New("its name cannot be a path here"))}
+	for _, at := range []placed{to, instead} {
+		if r.isThere(at.name, m) {
 			_ = f.Close()
-			if problem != nil {
-				why = problem
-			}
-			r.restored(s, m, at, why, true)
+			r.restored(s, m, at, true)
 			return nil
 		}
 	}
 	return func(ctx context.Context, seen *seenBytes) {
 		defer func() { _ = f.Close() }()
 		body := &contextReader{ctx, opened.Reader(), seen}
-		there, err := writeWhole(r.to, &r.naming, name, body, m.Plain, m.Time)
-		if err != nil && problem == nil && !isReadFailure(err) {
+		there, err := writeWhole(r.to, &r.naming, to.name, body, m.Plain, m.Time)
+		if err != nil && to.problem == nil && !isReadFailure(err) {
 			// The path may clash with another object's (a file where a folder must be, a name that differs by case only), with a file that is
 			// not ours to replace, or be too long for this file system.
 			body = &contextReader{ctx, opened.Reader(), seen}
-			thereToo, again := writeWhole(r.to, &r.naming, renamed, body, m.Plain, m.Time)
+			thereToo, again := writeWhole(r.to, &r.naming, instead.name, body, m.Plain, m.Time)
 			if again == nil {
-				r.restored(s, m, renamed, fmt.Errorf("its name cannot be a path here: %w", err), thereToo)
+				r.restored(s, m, placed{name: instead.name, problem: fmt.Errorf("its name cannot be a path here: %w", err)}, thereToo)
 				return
 			}
 		}
 		switch {
 		case err == nil:
-			r.restored(s, m, name, problem, there)
+			r.restored(s, m, to, there)
 		case ctx.Err() == nil: // being stopped says nothing about the file
 			r.damaged(s, m, err)
 		}
@@ -280,21 +350,6 @@ func lostEnd(f io.ReaderAt, size int64, err error) error {
 func (r *recovery) isThere(name string, m *object.Metadata) bool {
 	info, err := r.to.Stat(name)
 	return err == nil && info.Mode().IsRegular() && info.Size() == m.Plain && info.ModTime().Equal(m.Time)
-}
-
-// place picks the output path; the problem says why it is not the key's own.
-func (r *recovery) place(s source, m *object.Metadata) (name string, problem error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	name, ok := keyPath(m.Bucket, m.Key)
-	if !ok {
-		return renamedPath(m.Bucket, m.Key, s.path), errors.New("its name cannot be a path")
-	}
-	if first, ok := r.taken[name]; ok {
-		return renamedPath(m.Bucket, m.Key, s.path), fmt.Errorf("%s is the same object", first)
-	}
-	r.taken[name] = s.path
-	return name, nil
 }
 
 func (r *recovery) unopened(s source, err error) {
@@ -331,7 +386,7 @@ func (r *recovery) damaged(s source, m *object.Metadata, err error) {
 	r.report.Damaged = append(r.report.Damaged, p)
 }
 
-func (r *recovery) restored(s source, m *object.Metadata, name string, problem error, already bool) {
+func (r *recovery) restored(s source, m *object.Metadata, at placed, already bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if already {
@@ -340,11 +395,14 @@ func (r *recovery) restored(s source, m *object.Metadata, name string, problem e
 		r.report.Restored++
 		r.report.Bytes += m.Plain
 	}
-	if problem != nil {
-		r.report.Renamed = append(r.report.Renamed, Problem{Path: name, Bucket: m.Bucket, Key: m.Key, Err: problem})
+	if at.strayed {
+		r.report.Strayed++
+	}
+	if at.problem != nil {
+		r.report.Renamed = append(r.report.Renamed, Problem{Path: at.name, Bucket: m.Bucket, Key: m.Key, Err: at.problem})
 	}
 	row := manifestRow{
-		File: name, Bucket: m.Bucket, Key: m.Key, Size: m.Plain, ETag: m.ETag, Modified: m.Time.UTC(), Headers: m.Headers,
+		File: at.name, Bucket: m.Bucket, Key: m.Key, Size: m.Plain, ETag: m.ETag, Modified: m.Time.UTC(), Headers: m.Headers,
 		Metadata: m.UserMetadata, Source: s.path,
 	}
 	if err := r.manifest.Encode(row); err != nil {
