@@ -8,22 +8,34 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"sallyport/crypto/object"
 	"sallyport/gateway/jobs"
 	"sallyport/gateway/objects"
 )
 
-// versions puts three contents of one object one after another and returns the files of the first two; the third is in the root.
+// versions puts contents of one object one after another, each sealed later than the one before, and returns their files; the last is in the root.
 func (f *folder) versions(bucket, key string, contents ...string) (files [][]byte) {
 	f.t.Helper()
+	var last time.Time
 	f.again(func(s *objects.Service) {
 		for _, c := range contents {
-			f.put(s, bucket, key, []byte(c), nil)
-			b, err := os.ReadFile(filepath.Join(f.path, bucket+",", key))
-			if err != nil {
-				f.t.Fatal(err)
+			for {
+				f.put(s, bucket, key, []byte(c), nil)
+				b, err := os.ReadFile(filepath.Join(f.path, bucket+",", key))
+				if err != nil {
+					f.t.Fatal(err)
+				}
+				o, err := object.OpenFile(bytes.NewReader(b), int64(len(b)), f.keyring)
+				if err != nil {
+					f.t.Fatal(err)
+				}
+				if o.Metadata.Time.After(last) { // times are whole milliseconds
+					last, files = o.Metadata.Time, append(files, b)
+					break
+				}
 			}
-			files = append(files, b)
 		}
 	})
 	return files

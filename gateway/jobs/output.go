@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -22,6 +23,11 @@ const (
 	// manifestName lists every restored object, one JSON row each.
 	manifestName = "sallyport-recovered.jsonl"
 
+	// workDir holds the lock and what is not whole yet. No bucket can be called so.
+	workDir = ".sallyport-recover"
+	// tempPrefix begins the names of files that are not whole.
+	tempPrefix = ".sallyport-"
+
 	maxSegment = 255
 	maxPath    = 3000
 )
@@ -30,7 +36,7 @@ const (
 // Sallyport runs on.
 func keyPath(bucket, key string) (string, bool) {
 	p := bucket + "/" + key
-	if len(p) > maxPath || !filepath.IsLocal(filepath.FromSlash(p)) || bucket == renamedDir {
+	if len(p) > maxPath || !filepath.IsLocal(filepath.FromSlash(p)) || bucket == renamedDir || strings.HasPrefix(bucket, ".") {
 		return "", false
 	}
 	for segment := range strings.SplitSeq(p, "/") {
@@ -63,23 +69,24 @@ func createManifest(root *os.Root) (*os.File, error) {
 // errTaken says that a file of another content has the name already.
 var errTaken = errors.New("another file is there and is left alone")
 
-// writeWhole writes what body yields to name below root: whole and synced, or not at all. What is there already stays: with the same content
-// it is as good, and there is true; else the error is errTaken. Writers of one root share naming, so that two names which the file system
-// takes for one cannot both be free.
-func writeWhole(root *os.Root, naming *sync.Mutex, name string, body io.Reader, size int64, modTime time.Time) (there bool, err error) {
-	dir := path.Dir(name)
-	if err := root.MkdirAll(dir, 0o700); err != nil {
-		return false, err
-	}
-	sum := sha256.Sum256([]byte(name))
-	temp := path.Join(dir, ".sallyport-"+hex.EncodeToString(sum[:8]))
-	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+// output writes files below a folder: whole and synced, or not at all. Its methods may be called at the same time.
+type output struct {
+	root   *os.Root
+	temps  string     // folder below root for files that are not whole
+	naming sync.Mutex // so that two names which the file system takes for one cannot both be free
+}
+
+// stage writes what body yields to a new file of a name of its own and returns its path below the root. Without an error the file is whole and
+// synced, and the caller publishes or removes it.
+func (o *output) stage(body io.Reader, size int64, modTime time.Time) (temp string, err error) {
+	temp = path.Join(o.temps, tempPrefix+rand.Text())
+	f, err := o.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	defer func() {
-		if err != nil || there {
-			err = errors.Join(err, root.Remove(temp))
+		if err != nil {
+			err = errors.Join(err, o.root.Remove(temp))
 		}
 	}()
 	n, err := io.Copy(f, body)
@@ -93,24 +100,33 @@ func writeWhole(root *os.Root, naming *sync.Mutex, name string, body io.Reader, 
 		err = closeErr
 	}
 	if err == nil {
-		err = root.Chtimes(temp, modTime, modTime)
+		err = o.root.Chtimes(temp, modTime, modTime)
 	}
+	return temp, err
+}
+
+// publish gives a staged file its name. What is there already stays: with the same content it is as good, and there is true; else the error is
+// errTaken. With an error the staged file is still there.
+func (o *output) publish(temp, name string) (there bool, err error) {
+	if err := o.root.MkdirAll(path.Dir(name), 0o700); err != nil {
+		return false, err
+	}
+	o.naming.Lock()
+	defer o.naming.Unlock()
+	switch _, err := o.root.Lstat(name); {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, o.root.Rename(temp, name)
+	case err != nil:
+		return false, err
+	}
+	same, err := sameContent(o.root, temp, name)
 	if err != nil {
 		return false, err
 	}
-	naming.Lock()
-	defer naming.Unlock()
-	switch _, statErr := root.Lstat(name); {
-	case errors.Is(statErr, fs.ErrNotExist):
-		return false, root.Rename(temp, name)
-	case statErr != nil:
-		return false, statErr
+	if !same {
+		return false, errTaken
 	}
-	same, err := sameContent(root, temp, name)
-	if err == nil && !same {
-		err = errTaken
-	}
-	return same, err
+	return true, o.root.Remove(temp)
 }
 
 // sameContent compares two files below root; what is no regular file is no other's equal.

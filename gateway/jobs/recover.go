@@ -68,10 +68,10 @@ type manifestRow struct {
 // recovery is one run of Recover.
 type recovery struct {
 	opts     *RecoverOptions
-	from, to *os.Root
+	from     *os.Root
+	to       *output
 	layout   string // of From
 	manifest *json.Encoder
-	naming   sync.Mutex // see writeWhole
 
 	mu       sync.Mutex
 	report   RecoverReport
@@ -100,14 +100,13 @@ func Recover(ctx context.Context, opts *RecoverOptions) (report *RecoverReport, 
 		return report, fmt.Errorf("recover from %s: %w", opts.From, err)
 	}
 	defer func() { _ = r.from.Close() }()
-	if err := os.MkdirAll(opts.To, 0o700); err != nil {
+	to, closeOutput, err := openOutput(opts.To)
+	if err != nil {
 		return report, fmt.Errorf("recover to %s: %w", opts.To, err)
 	}
-	if r.to, err = os.OpenRoot(opts.To); err != nil {
-		return report, fmt.Errorf("recover to %s: %w", opts.To, err)
-	}
-	defer func() { _ = r.to.Close() }()
-	list, err := createManifest(r.to)
+	defer func() { err = errors.Join(err, closeOutput()) }()
+	r.to = to
+	list, err := createManifest(r.to.root)
 	if err != nil {
 		return report, fmt.Errorf("recover to %s: %w", opts.To, err)
 	}
@@ -307,25 +306,33 @@ func (r *recovery) restoration(s source, f *os.File, opened *object.File, to pla
 	}
 	return func(ctx context.Context, seen *seenBytes) {
 		defer func() { _ = f.Close() }()
-		body := &contextReader{ctx, opened.Reader(), seen}
-		there, err := writeWhole(r.to, &r.naming, to.name, body, m.Plain, m.Time)
-		if err != nil && to.problem == nil && !isReadFailure(err) {
-			// The path may clash with another object's (a file where a folder must be, a name that differs by case only), with a file that is
-			// not ours to replace, or be too long for this file system.
-			body = &contextReader{ctx, opened.Reader(), seen}
-			thereToo, again := writeWhole(r.to, &r.naming, instead.name, body, m.Plain, m.Time)
-			if again == nil {
-				r.restored(s, m, placed{name: instead.name, problem: fmt.Errorf("its name cannot be a path here: %w", err)}, thereToo)
-				return
-			}
-		}
+		at, there, err := r.write(to, instead, &contextReader{ctx, opened.Reader(), seen}, m)
 		switch {
 		case err == nil:
-			r.restored(s, m, to, there)
+			r.restored(s, m, at, there)
 		case ctx.Err() == nil: // being stopped says nothing about the file
 			r.damaged(s, m, err)
 		}
 	}
+}
+
+// write writes one object's plaintext to where it goes, or instead where that name cannot be had.
+func (r *recovery) write(to, instead placed, body io.Reader, m *object.Metadata) (at placed, there bool, err error) {
+	temp, err := r.to.stage(body, m.Plain, m.Time)
+	if err != nil {
+		return to, false, err
+	}
+	there, err = r.to.publish(temp, to.name)
+	if err != nil && to.name != instead.name {
+		// The path may clash with another object's (a file where a folder must be, a name that differs by case only), with a file that is
+		// not ours to replace, or be too long for this file system.
+		to = placed{name: instead.name, problem: fmt.Errorf("its name cannot be a path here: %w", err)}
+		there, err = r.to.publish(temp, to.name)
+	}
+	if err != nil {
+		err = errors.Join(err, r.to.root.Remove(temp))
+	}
+	return to, there, err
 }
 
 // errLostEnd is what is left of an object whose last bytes, by which it would be known, are gone.
@@ -348,7 +355,7 @@ func lostEnd(f io.ReaderAt, size int64, err error) error {
 
 // isThere reports whether an earlier run restored the object to this path: only whole verified files get their name and the object's time.
 func (r *recovery) isThere(name string, m *object.Metadata) bool {
-	info, err := r.to.Stat(name)
+	info, err := r.to.root.Lstat(name)
 	return err == nil && info.Mode().IsRegular() && info.Size() == m.Plain && info.ModTime().Equal(m.Time)
 }
 
@@ -423,7 +430,7 @@ func isReadFailure(err error) bool {
 
 // contextReader ends a long copy when ctx does, and tells how far it is.
 type contextReader struct {
-	ctx  context.Context //nolint:containedctx // lives as long as one call of writeWhole
+	ctx  context.Context //nolint:containedctx // lives as long as one file is restored
 	r    io.Reader
 	seen *seenBytes
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 
 	"sallyport/crypto/chunked"
 	"sallyport/crypto/object"
@@ -148,8 +147,14 @@ func DecryptFile(opened *object.File, name string) error {
 		return fmt.Errorf("decrypt to %s: %w", name, err)
 	}
 	defer func() { _ = root.Close() }()
-	var alone sync.Mutex
-	if _, err := writeWhole(root, &alone, filepath.Base(name), opened.Reader(), opened.Metadata.Plain, opened.Metadata.Time); err != nil {
+	out := &output{root: root, temps: "."}
+	temp, err := out.stage(opened.Reader(), opened.Metadata.Plain, opened.Metadata.Time)
+	if err == nil {
+		if _, err = out.publish(temp, filepath.Base(name)); err != nil {
+			err = errors.Join(err, root.Remove(temp))
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("decrypt to %s: %w", name, err)
 	}
 	return nil
