@@ -18,6 +18,13 @@ type recoverCommand struct {
 	To   string `help:"Folder for the decrypted files; run again with the same one to go on." type:"path" required:"" placeholder:"DIR"`
 }
 
+// Help implements kong.HelpProvider.
+func (c *recoverCommand) Help() string {
+	return `Exit code 1 says that something was not restored: each such file has a line that says why. Among them is every file that lies where an
+object would and holds nothing of Sallyport's: an object that was emptied or overwritten cannot be told from a file that somebody put there.
+Files that lie where no object could are "foreign" and make no difference.`
+}
+
 // Run restores everything it can and fails if anything of Sallyport's could not be restored.
 func (c *recoverCommand) Run(ctx context.Context, stdio *Stdio) error {
 	if hint := c.rootBelow(); hint != "" {
@@ -62,12 +69,12 @@ func (c *recoverCommand) know(stdio *Stdio, ring *jobs.Keyring) error {
 
 // notRestored says what is to be done about files that were not restored; nil when there are none.
 func notRestored(damaged, locked int) error {
-	text := fmt.Sprintf("%d of Sallyport's files were not restored; they are named above", damaged+locked)
+	text := fmt.Sprintf("%d files were not restored; they are named above", damaged+locked)
 	switch {
 	case damaged+locked == 0:
 		return nil
 	case damaged > 0:
-		text += ". Damaged ones: try sallyport object salvage"
+		text += ". Damaged ones: look for another copy of the file, or try sallyport object salvage"
 	}
 	if locked > 0 {
 		text += ". Locked ones need another key or vault file: run this again into the same folder with what their lines ask for"

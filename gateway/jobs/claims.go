@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sallyport/crypto/object"
+	"sallyport/gateway/vaults"
 	"sallyport/providers/local"
 )
 
@@ -137,4 +138,24 @@ func (r *recovery) ownerOf(c claim) owner {
 	}
 	found := claimOf(opened)
 	return owner{path: at, claim: found, is: found.sameKey(c)}
+}
+
+// ErrNoObject is about a file in the place of an object that holds nothing of Sallyport's. An emptied or overwritten object cannot be told from a file
+// that somebody put among the objects.
+var ErrNoObject = errors.New("holds nothing of Sallyport's")
+
+// inAnObjectsPlace returns an ErrNoObject with the name of the object whose place the path is, or of the folder of objects; nil for the paths
+// of no object. What is no regular file may stand for a whole folder of them.
+func (r *recovery) inAnObjectsPlace(path string, regular bool) error {
+	name, isDir, ok := local.PathKey(r.layout, path)
+	bucket, key, below := strings.Cut(name, "/")
+	switch {
+	case !ok || !vaults.ValidBucketName(bucket):
+		return nil
+	case isDir || !below && !regular:
+		return fmt.Errorf("it lies where a folder of objects of bucket %q would, and %w", bucket, ErrNoObject)
+	case !below || key == "":
+		return nil
+	}
+	return fmt.Errorf("it lies where object %q of bucket %q would, and %w", key, bucket, ErrNoObject)
 }

@@ -2,9 +2,12 @@ package jobs_test
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -181,5 +184,92 @@ func TestRecoverFromAPartOfARoot(t *testing.T) {
 	r, err := jobs.Recover(t.Context(), &jobs.RecoverOptions{From: part, To: to, Keyring: f.keyring})
 	if err != nil || r.Restored != 2 || r.Strayed != 2 || len(r.Renamed)+len(r.Damaged) != 0 {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// TestRecoverNamesEmptiedObjects: a check of the file system or a full disk leaves files of zeros or of no length, and they were objects.
+func TestRecoverNamesEmptiedObjects(t *testing.T) {
+	f := fill(t)
+	alter(t, f.find("backups", "a"), func([]byte) []byte { return nil })
+	alter(t, f.find("photos", "big"), func(b []byte) []byte { clear(b); return b })
+	f.write("photos,/added.txt", []byte("somebody's own, and yet in the place of an object"))
+	foreign := []string{"holiday.jpg", "photos,/Thumbs.db", "photos,/@eaDir/x", "photos/x", "@eaDir/x", ".Trash-1000/files/a", "Photos,/x", "ab,/x"}
+	for _, name := range foreign {
+		f.write(name, []byte("somebody's own"))
+	}
+	to := t.TempDir()
+	r, err := f.recover(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := map[string]error{}
+	for _, p := range r.Damaged {
+		damaged[p.Path] = p.Err
+	}
+	for path, key := range map[string]string{"backups,/a": "a", "photos,/big": "big", "photos,/added.txt": "added.txt"} {
+		if err := damaged[path]; !errors.Is(err, jobs.ErrNoObject) || !strings.Contains(err.Error(), fmt.Sprintf("object %q", key)) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	slices.Sort(r.Foreign)
+	slices.Sort(foreign)
+	if len(damaged) != 3 || !slices.Equal(r.Foreign, foreign) {
+		t.Errorf("damaged %v, foreign %q", damaged, r.Foreign)
+	}
+	f.wantAll(to, r, "backups/a", "photos/big")
+}
+
+// TestRecoverNamesWhatAVerbatimRootLost: any name may be an object's there, and only what lies outside of all buckets is foreign.
+func TestRecoverNamesWhatAVerbatimRootLost(t *testing.T) {
+	f := fill(t)
+	whole, err := os.ReadFile(f.find("photos", "big"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	for name, b := range map[string][]byte{
+		"photos/big": whole, "photos/Thumbs.db": []byte("x"), "photos/empty one": nil, "notes.txt": nil, "@eaDir/x": nil, "#recycle/photos/x": nil, "A/b": nil,
+	} {
+		name = filepath.Join(root, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, b, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := jobs.Recover(t.Context(), &jobs.RecoverOptions{From: root, To: t.TempDir(), Keyring: f.keyring})
+	if err != nil || r.Restored != 1 || r.Strayed != 0 || len(r.Damaged) != 2 || len(r.Foreign) != 4 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// TestRecoverNamesLinksInTheRoot: a bucket that was moved to another disk is not passed over in silence.
+func TestRecoverNamesLinksInTheRoot(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // links need a right of their own there
+	}
+	f := fill(t)
+	elsewhere := filepath.Join(t.TempDir(), "moved")
+	if err := os.Rename(filepath.Join(f.path, "backups,"), elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range map[string]string{"backups,": elsewhere, "photos,/link": filepath.Join(elsewhere, "a"), "Else": elsewhere} {
+		if err := os.Symlink(to, filepath.Join(f.path, filepath.FromSlash(name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := f.recover(t.TempDir())
+	if err != nil || len(r.Damaged) != 2 || len(r.Foreign) != 1 || r.Foreign[0] != "Else" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	verbatim := t.TempDir()
+	if err := os.Symlink(elsewhere, filepath.Join(verbatim, "backups")); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := jobs.Recover(t.Context(), &jobs.RecoverOptions{From: verbatim, To: t.TempDir(), Keyring: f.keyring}); err != nil || len(v.Damaged) != 1 {
+		t.Errorf("a verbatim root: %+v, %v", v, err)
+	}
+	for _, p := range r.Damaged {
+		if p.Path != "backups," && p.Path != "photos,/link" || !strings.Contains(p.Err.Error(), "links are not followed") {
+			t.Errorf("%s: %v", p.Path, p.Err)
+		}
 	}
 }

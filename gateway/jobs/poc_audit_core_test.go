@@ -34,14 +34,3 @@ func TestPoCSalvageGivesUpAtABadSector(t *testing.T) {
 		t.Errorf("salvaged %d of %d bytes: %v", out.Len(), len(f.objects["photos/big"]), err)
 	}
 }
-
-// TestPoCRecoverCallsAnEmptiedObjectForeign: a file system check or a full disk leaves files of zeros or of no length, and the job says that all is well.
-func TestPoCRecoverCallsAnEmptiedObjectForeign(t *testing.T) {
-	f := fill(t)
-	alter(t, f.find("backups", "a"), func([]byte) []byte { return nil })
-	alter(t, f.find("photos", "big"), func(b []byte) []byte { clear(b); return b })
-	report, err := f.recover(t.TempDir())
-	if err != nil || len(report.Damaged) != 2 {
-		t.Errorf("damaged %v, foreign %v, %v", report.Damaged, report.Foreign, err)
-	}
-}

@@ -46,9 +46,9 @@ type RecoverReport struct {
 	Bytes                  int64     // of plaintext, restored now
 	Strayed                int       // of those, from files that lie where no gateway puts them: such may be deleted objects
 	Renamed                []Problem // restored, under another path than their key: see the manifest
-	Damaged                []Problem // ours, and they do not verify or could not be read or written
+	Damaged                []Problem // do not verify, could not be read or written, or hold nothing of Sallyport's in the place of an object
 	Locked                 []Problem // not verified, because they are sealed with a key that was not given
-	Foreign                []string  // files that are not Sallyport's
+	Foreign                []string  // files that are not Sallyport's, by their content and by where they lie
 	Manifest               string    // path of the list of all restored objects
 }
 
@@ -211,13 +211,14 @@ func (r *recovery) walk(ctx context.Context, unusable func(path string, err erro
 
 // unusable reports what is no folder and no regular file, or could not be looked at.
 func (r *recovery) unusable(path string, err error) {
+	s := source{path: path}
 	if err != nil {
-		r.damaged(source{path: path}, nil, err)
-		return
+		r.damaged(s, nil, err)
+	} else if why := r.inAnObjectsPlace(path, false); why != nil {
+		r.damaged(s, nil, fmt.Errorf("%w: it is no regular file, and links are not followed", why))
+	} else {
+		r.foreign(s)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.report.Foreign = append(r.report.Foreign, path)
 }
 
 func (r *recovery) advance(files int, bytes int64) {
@@ -360,17 +361,26 @@ func (r *recovery) isThere(name string, m *object.Metadata) bool {
 }
 
 func (r *recovery) unopened(s source, err error) {
+	switch foreign := errors.Is(err, object.ErrForeign); {
+	case isLocked(err):
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.report.Locked = append(r.report.Locked, Problem{Path: s.path, Err: err})
+	case !foreign:
+		r.damaged(s, nil, err)
+	default:
+		if err = r.inAnObjectsPlace(s.path, true); err == nil {
+			r.foreign(s)
+			return
+		}
+		r.damaged(s, nil, fmt.Errorf("%w: it was emptied or overwritten, or somebody else put it there", err))
+	}
+}
+
+func (r *recovery) foreign(s source) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := Problem{Path: s.path, Err: err}
-	switch {
-	case errors.Is(err, object.ErrForeign):
-		r.report.Foreign = append(r.report.Foreign, s.path)
-	case isLocked(err):
-		r.report.Locked = append(r.report.Locked, p)
-	default:
-		r.report.Damaged = append(r.report.Damaged, p)
-	}
+	r.report.Foreign = append(r.report.Foreign, s.path)
 }
 
 // isLocked reports whether another key would open the file, as far as can be told.
