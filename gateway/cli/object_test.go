@@ -48,11 +48,14 @@ func TestLockedFilesAreToldWhatTheyNeed(t *testing.T) {
 	if text := explain(object.ErrDamaged).Error(); !strings.Contains(text, "salvage") {
 		t.Error(text)
 	}
-	locked, damaged := notRestored(0, 2).Error(), notRestored(1, 0).Error()
+	locked, damaged := notRestored(0, 0, 2).Error(), notRestored(1, 0, 0).Error()
 	if strings.Contains(locked, "salvage") || !strings.Contains(locked, "run this again") || !strings.Contains(damaged, "salvage") || strings.Contains(damaged, "Locked") {
 		t.Errorf("%s\n%s", locked, damaged)
 	}
-	if err := notRestored(0, 0); err != nil {
+	if unwritten := notRestored(0, 1, 0).Error(); strings.Contains(unwritten, "salvage") || !strings.Contains(unwritten, "run this again") {
+		t.Error(unwritten)
+	}
+	if err := notRestored(0, 0, 0); err != nil {
 		t.Error(err)
 	}
 }

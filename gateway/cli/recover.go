@@ -49,7 +49,7 @@ func (c *recoverCommand) Run(ctx context.Context, stdio *Stdio) error {
 	if err != nil {
 		return err
 	}
-	return notRestored(len(report.Damaged), len(report.Locked))
+	return notRestored(len(report.Damaged), len(report.Unwritten), len(report.Locked))
 }
 
 // know tells the keyring which vault the root belongs to where nothing is given that opens it, so that a client's own key restores no file
@@ -68,13 +68,16 @@ func (c *recoverCommand) know(stdio *Stdio, ring *jobs.Keyring) error {
 }
 
 // notRestored says what is to be done about files that were not restored; nil when there are none.
-func notRestored(damaged, locked int) error {
-	text := fmt.Sprintf("%d files were not restored; they are named above", damaged+locked)
-	switch {
-	case damaged+locked == 0:
+func notRestored(damaged, unwritten, locked int) error {
+	text := fmt.Sprintf("%d files were not restored; they are named above", damaged+unwritten+locked)
+	if damaged+unwritten+locked == 0 {
 		return nil
-	case damaged > 0:
+	}
+	if damaged > 0 {
 		text += ". Damaged ones: look for another copy of the file, or try sallyport object salvage"
+	}
+	if unwritten > 0 {
+		text += ". Those not written are intact as far as is known: mend what their lines say and run this again into the same folder"
 	}
 	if locked > 0 {
 		text += ". Locked ones need another key or vault file: run this again into the same folder with what their lines ask for"
@@ -140,6 +143,9 @@ func (c *recoverCommand) print(stdio *Stdio, r *jobs.RecoverReport) {
 	for _, p := range r.Locked {
 		stdio.printf("locked   %s: %v\n", p.Path, explain(p.Err))
 	}
+	for _, p := range r.Unwritten {
+		stdio.printf("UNWRITTEN %s: %v\n", p.Path, p.Err)
+	}
 	for _, p := range r.Damaged {
 		if p.Bucket != "" {
 			stdio.printf("DAMAGED  %s (object %q in bucket %q): %v\n", p.Path, p.Key, p.Bucket, p.Err)
@@ -147,8 +153,8 @@ func (c *recoverCommand) print(stdio *Stdio, r *jobs.RecoverReport) {
 			stdio.printf("DAMAGED  %s: %v\n", p.Path, p.Err)
 		}
 	}
-	stdio.printf("%d objects restored (%d bytes), %d were there already, %d damaged, %d locked, %d foreign files. List: %s\n",
-		r.Restored, r.Bytes, r.AlreadyThere, len(r.Damaged), len(r.Locked), len(r.Foreign), r.Manifest)
+	stdio.printf("%d objects restored (%d bytes), %d were there already, %d damaged, %d not written, %d locked, %d foreign files. List: %s\n",
+		r.Restored, r.Bytes, r.AlreadyThere, len(r.Damaged), len(r.Unwritten), len(r.Locked), len(r.Foreign), r.Manifest)
 	if r.Strayed > 0 {
 		stdio.printf("%d of the objects come from files that lie elsewhere than a gateway puts them, so that they may have been deleted since; the list names those files as their source.\n", r.Strayed)
 	}

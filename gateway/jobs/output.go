@@ -69,40 +69,93 @@ func createManifest(root *os.Root) (*os.File, error) {
 // errTaken says that a file of another content has the name already.
 var errTaken = errors.New("another file is there and is left alone")
 
+// ErrNotWritten is about plaintext that could not be written. It says nothing about the encrypted file.
+var ErrNotWritten = errors.New("could not be written")
+
+// errNoSpace ends a run.
+var errNoSpace = errors.New("no space is left there: make room and run it again to go on")
+
+// disk is what output asks of the operating system and tests watch.
+type disk interface {
+	Create(root *os.Root, name string) (diskFile, error)
+}
+
+type diskFile interface {
+	io.Writer
+	Sync() error
+	Close() error
+}
+
+type realDisk struct{}
+
+// Create makes a new file.
+func (realDisk) Create(root *os.Root, name string) (diskFile, error) {
+	return root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+}
+
 // output writes files below a folder: whole and synced, or not at all. Its methods may be called at the same time.
 type output struct {
 	root   *os.Root
+	disk   disk
 	temps  string     // folder below root for files that are not whole
 	naming sync.Mutex // so that two names which the file system takes for one cannot both be free
 }
 
 // stage writes what body yields to a new file of a name of its own and returns its path below the root. Without an error the file is whole and
-// synced, and the caller publishes or removes it.
+// synced, and the caller publishes or removes it. Errors are body's or ErrNotWritten.
 func (o *output) stage(body io.Reader, size int64, modTime time.Time) (temp string, err error) {
 	temp = path.Join(o.temps, tempPrefix+rand.Text())
-	f, err := o.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := o.disk.Create(o.root, temp)
 	if err != nil {
-		return "", err
+		return "", notWritten(err)
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, o.root.Remove(temp))
 		}
 	}()
-	n, err := io.Copy(f, body)
-	if err == nil && n != size {
-		err = fmt.Errorf("wrote %d bytes of %d", n, size)
-	}
-	if err == nil {
-		err = f.Sync()
+	in := &reader{r: body}
+	n, err := io.Copy(f, in)
+	switch {
+	case in.err != nil:
+		err = in.err
+	case err != nil:
+		err = notWritten(err)
+	case n != size:
+		err = fmt.Errorf("%d bytes came instead of %d", n, size)
+	default:
+		err = notWritten(f.Sync())
 	}
 	if closeErr := f.Close(); err == nil {
-		err = closeErr
+		err = notWritten(closeErr)
 	}
 	if err == nil {
-		err = o.root.Chtimes(temp, modTime, modTime)
+		err = notWritten(o.root.Chtimes(temp, modTime, modTime))
 	}
 	return temp, err
+}
+
+// reader remembers a failure, which io.Copy does not tell from one to write.
+type reader struct {
+	r   io.Reader
+	err error
+}
+
+// Read implements io.Reader.
+func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.err = err
+	}
+	return n, err
+}
+
+// notWritten marks an error that is not nil.
+func notWritten(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrNotWritten, err)
 }
 
 // publish gives a staged file its name. What is there already stays: with the same content it is as good, and there is true; else the error is

@@ -25,6 +25,8 @@ type RecoverOptions struct {
 	Keyring  object.Keyring
 	// Progress is called when everything is listed, then often while files are decrypted, from one goroutine at a time; nil = nobody watches.
 	Progress func(Progress)
+
+	disk disk // nil = the real one
 }
 
 // Progress is how far a job is. Bytes are those of encrypted files.
@@ -46,7 +48,8 @@ type RecoverReport struct {
 	Bytes                  int64     // of plaintext, restored now
 	Strayed                int       // of those, from files that lie where no gateway puts them: such may be deleted objects
 	Renamed                []Problem // restored, under another path than their key: see the manifest
-	Damaged                []Problem // do not verify, could not be read or written, or hold nothing of Sallyport's in the place of an object
+	Unwritten              []Problem // for all that is known intact, but To did not take them: ErrNotWritten
+	Damaged                []Problem // do not verify, could not be read, or hold nothing of Sallyport's in the place of an object
 	Locked                 []Problem // not verified, because they are sealed with a key that was not given
 	Foreign                []string  // files that are not Sallyport's, by their content and by where they lie
 	Manifest               string    // path of the list of all restored objects
@@ -72,6 +75,7 @@ type recovery struct {
 	to       *output
 	layout   string // of From
 	manifest *json.Encoder
+	end      context.CancelCauseFunc
 
 	mu       sync.Mutex
 	report   RecoverReport
@@ -92,9 +96,11 @@ const recoverWorkers = 4
 // one sealed last. The others are older versions and copies, as NAS systems and sync clients keep them; they go to that folder too.
 // Memory grows with the number of files that lie elsewhere than in the place of their key, and with what is reported.
 //
-// The error is for what ends the work: ctx, or From and To themselves. The report is valid then too.
+// The error is for what ends the work: ctx, a To without space, or From and To themselves. The report is valid then too.
 func Recover(ctx context.Context, opts *RecoverOptions) (report *RecoverReport, err error) {
 	r := &recovery{opts: opts}
+	ctx, r.end = context.WithCancelCause(ctx)
+	defer r.end(nil)
 	report = &r.report
 	if r.from, err = os.OpenRoot(opts.From); err != nil {
 		return report, fmt.Errorf("recover from %s: %w", opts.From, err)
@@ -106,6 +112,9 @@ func Recover(ctx context.Context, opts *RecoverOptions) (report *RecoverReport, 
 	}
 	defer func() { err = errors.Join(err, closeOutput()) }()
 	r.to = to
+	if opts.disk != nil {
+		to.disk = opts.disk
+	}
 	list, err := createManifest(r.to.root)
 	if err != nil {
 		return report, fmt.Errorf("recover to %s: %w", opts.To, err)
@@ -161,8 +170,11 @@ func (r *recovery) restoreAll(ctx context.Context) error {
 }
 
 func (r *recovery) stopped(ctx context.Context) error {
-	if ctx.Err() == nil {
+	switch cause := context.Cause(ctx); {
+	case cause == nil:
 		return nil
+	case errors.Is(cause, errNoSpace):
+		return fmt.Errorf("recover to %s: %w", r.opts.To, cause)
 	}
 	return fmt.Errorf("recover: stopped before the end; run it again to go on: %w", context.Cause(ctx))
 }
@@ -311,6 +323,8 @@ func (r *recovery) restoration(s source, f *os.File, opened *object.File, to pla
 		switch {
 		case err == nil:
 			r.restored(s, m, at, there)
+		case errors.Is(err, ErrNotWritten):
+			r.unwritten(Problem{Path: s.path, Bucket: m.Bucket, Key: m.Key, Err: err})
 		case ctx.Err() == nil: // being stopped says nothing about the file
 			r.damaged(s, m, err)
 		}
@@ -324,14 +338,14 @@ func (r *recovery) write(to, instead placed, body io.Reader, m *object.Metadata)
 		return to, false, err
 	}
 	there, err = r.to.publish(temp, to.name)
-	if err != nil && to.name != instead.name {
+	if err != nil && !isNoSpace(err) && to.name != instead.name {
 		// The path may clash with another object's (a file where a folder must be, a name that differs by case only), with a file that is
 		// not ours to replace, or be too long for this file system.
 		to = placed{name: instead.name, problem: fmt.Errorf("its name cannot be a path here: %w", err)}
 		there, err = r.to.publish(temp, to.name)
 	}
 	if err != nil {
-		err = errors.Join(err, r.to.root.Remove(temp))
+		err = errors.Join(notWritten(err), r.to.root.Remove(temp))
 	}
 	return to, there, err
 }
@@ -393,6 +407,16 @@ func isLocked(err error) bool {
 	return false
 }
 
+// unwritten reports what To did not take, and ends the run where To takes nothing more.
+func (r *recovery) unwritten(p Problem) {
+	if isNoSpace(p.Err) {
+		r.end(fmt.Errorf("%w: %w", errNoSpace, p.Err))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Unwritten = append(r.report.Unwritten, p)
+}
+
 func (r *recovery) damaged(s source, m *object.Metadata, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -404,6 +428,13 @@ func (r *recovery) damaged(s source, m *object.Metadata, err error) {
 }
 
 func (r *recovery) restored(s source, m *object.Metadata, at placed, already bool) {
+	if err := r.list(s, m, at, already); err != nil {
+		r.unwritten(Problem{Path: path.Base(r.report.Manifest), Err: notWritten(err)})
+	}
+}
+
+// list counts an object and writes its row.
+func (r *recovery) list(s source, m *object.Metadata, at placed, already bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if already {
@@ -418,24 +449,10 @@ func (r *recovery) restored(s source, m *object.Metadata, at placed, already boo
 	if at.problem != nil {
 		r.report.Renamed = append(r.report.Renamed, Problem{Path: at.name, Bucket: m.Bucket, Key: m.Key, Err: at.problem})
 	}
-	row := manifestRow{
+	return r.manifest.Encode(manifestRow{
 		File: at.name, Bucket: m.Bucket, Key: m.Key, Size: m.Plain, ETag: m.ETag, Modified: m.Time.UTC(), Headers: m.Headers,
 		Metadata: m.UserMetadata, Source: s.path,
-	}
-	if err := r.manifest.Encode(row); err != nil {
-		r.report.Damaged = append(r.report.Damaged, Problem{Path: path.Base(r.report.Manifest), Err: err})
-	}
-}
-
-// readFailure marks an error as one of the source, so that writing elsewhere would not help.
-type readFailure struct{ error }
-
-// Unwrap returns the cause.
-func (e readFailure) Unwrap() error { return e.error }
-
-func isReadFailure(err error) bool {
-	_, ok := errors.AsType[readFailure](err)
-	return ok
+	})
 }
 
 // contextReader ends a long copy when ctx does, and tells how far it is.
@@ -448,12 +465,9 @@ type contextReader struct {
 // Read implements io.Reader.
 func (c *contextReader) Read(p []byte) (int, error) {
 	if err := c.ctx.Err(); err != nil {
-		return 0, readFailure{err}
+		return 0, err
 	}
 	n, err := c.r.Read(p)
 	c.seen.add(n)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = readFailure{err}
-	}
 	return n, err
 }

@@ -147,7 +147,7 @@ func DecryptFile(opened *object.File, name string) error {
 		return fmt.Errorf("decrypt to %s: %w", name, err)
 	}
 	defer func() { _ = root.Close() }()
-	out := &output{root: root, temps: "."}
+	out := &output{root: root, disk: realDisk{}, temps: "."}
 	temp, err := out.stage(opened.Reader(), opened.Metadata.Plain, opened.Metadata.Time)
 	if err == nil {
 		if _, err = out.publish(temp, filepath.Base(name)); err != nil {

@@ -25,7 +25,7 @@ func openOutput(to string) (o *output, closeOutput func() error, err error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, root.Close())
 	}
-	return &output{root: root, temps: workDir}, func() error {
+	return &output{root: root, disk: realDisk{}, temps: workDir}, func() error {
 		unlock()
 		return root.Close()
 	}, nil
