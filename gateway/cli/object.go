@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -211,7 +212,7 @@ func keyOwner(mode object.Mode, epoch uint32) string {
 func printSealed(stdio *Stdio, f *object.File) {
 	m := f.Metadata
 	stdio.printf("verified    yes, the tail; object decrypt verifies the content\nbucket      %s\nkey         %q\nplaintext   %d bytes\nmodified    %s\n",
-		m.Bucket, m.Key, m.Plain, m.Time.UTC().Format("2006-01-02 15:04:05.000 MST"))
+		printable(m.Bucket), m.Key, m.Plain, m.Time.UTC().Format("2006-01-02 15:04:05.000 MST"))
 	if m.ETag != "" {
 		stdio.printf("etag        %s\n", m.ETag)
 	}
@@ -267,6 +268,9 @@ type objectDecryptCommand struct {
 
 // Run decrypts the file; its name and folder do not matter.
 func (c *objectDecryptCommand) Run(ctx context.Context, stdio *Stdio) error {
+	if err := noStdout(c.To); err != nil {
+		return err
+	}
 	f, size, err := openRegular(c.File)
 	if err != nil {
 		return err
@@ -293,17 +297,26 @@ func (c *objectDecryptCommand) Run(ctx context.Context, stdio *Stdio) error {
 	if err := jobs.DecryptFile(opened, to); err != nil {
 		return explain(err)
 	}
-	stdio.printf("%s/%s: %d bytes, verified, written to %s\n", opened.Metadata.Bucket, opened.Metadata.Key, opened.Metadata.Plain, to)
+	stdio.printf("object %q in bucket %q: %d bytes, verified, written to %s\n", opened.Metadata.Key, opened.Metadata.Bucket, opened.Metadata.Plain, to)
 	return nil
 }
 
 // defaultName takes the last part of a key as a file name only where it is plainly one.
 func defaultName(key string) (string, error) {
 	name := key[strings.LastIndexByte(key, '/')+1:]
-	if name == "" || strings.HasPrefix(name, ".") || strings.ContainsAny(name, "\\:\x00") || len(name) > 255 {
+	if name == "" || len(name) > 255 || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") || strings.HasPrefix(name, "-") ||
+		strings.ContainsAny(name, "\\:") || strings.TrimSpace(name) != name || printable(name) != name || !filepath.IsLocal(name) {
 		return "", usageError(fmt.Sprintf("the object's key %q does not make a file name: give --to FILE", key))
 	}
 	return name, nil
+}
+
+// noStdout refuses the name that means standard output elsewhere.
+func noStdout(to string) error {
+	if to == "-" {
+		return usageError("--to -: nothing is written to standard output, which would get plaintext before all of it is verified; a file of that name is ./-")
+	}
+	return nil
 }
 
 type objectSalvageCommand struct {
@@ -314,6 +327,9 @@ type objectSalvageCommand struct {
 
 // Run writes what verifies, zeros for what does not, and says where they are. It fails when anything is known to be missing.
 func (c *objectSalvageCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
+	if err := noStdout(c.To); err != nil {
+		return err
+	}
 	f, size, err := openRegular(c.File)
 	if err != nil {
 		return err

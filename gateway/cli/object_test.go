@@ -41,7 +41,7 @@ func TestLockedFilesAreToldWhatTheyNeed(t *testing.T) {
 	} {
 		c.out.Reset()
 		(&recoverCommand{}).print(stdio, &jobs.RecoverReport{Locked: []jobs.Problem{{Path: "photos,/x", Err: err}}})
-		if out := c.out.String(); !strings.Contains(out, "locked   photos,/x") || !strings.Contains(out, says) || strings.Contains(out, "salvage") {
+		if out := c.out.String(); !strings.Contains(out, `locked   "photos,/x"`) || !strings.Contains(out, says) || strings.Contains(out, "salvage") {
 			t.Errorf("%v: %s", err, out)
 		}
 	}

@@ -27,6 +27,9 @@ Files that lie where no object could are "foreign" and make no difference.`
 
 // Run restores everything it can and fails if anything of Sallyport's could not be restored.
 func (c *recoverCommand) Run(ctx context.Context, stdio *Stdio) error {
+	if err := noStdout(c.To); err != nil {
+		return err
+	}
 	if hint := c.rootBelow(); hint != "" {
 		return usageError(fmt.Sprintf("%s is not a root, but %s is: give --from %s", c.From, hint, hint))
 	}
@@ -134,24 +137,27 @@ func realPath(path string) (string, error) {
 }
 
 func (c *recoverCommand) print(stdio *Stdio, r *jobs.RecoverReport) {
+	line := func(kind string, p jobs.Problem, err error) {
+		of := ""
+		if p.Bucket != "" {
+			of = fmt.Sprintf(" (object %q in bucket %q)", p.Key, p.Bucket)
+		}
+		stdio.printf("%-8s %q%s: %s\n", kind, p.Path, of, printable(err.Error()))
+	}
 	for _, p := range r.Renamed {
-		stdio.printf("renamed  %s: object %q in bucket %q: %v\n", p.Path, p.Key, p.Bucket, p.Err)
+		line("renamed", p, p.Err)
 	}
 	for _, p := range r.Foreign {
-		stdio.printf("foreign  %s: not Sallyport's, left alone\n", p)
+		stdio.printf("foreign  %q: not Sallyport's, left alone\n", p)
 	}
 	for _, p := range r.Locked {
-		stdio.printf("locked   %s: %v\n", p.Path, explain(p.Err))
+		line("locked", p, explain(p.Err))
 	}
 	for _, p := range r.Unwritten {
-		stdio.printf("UNWRITTEN %s: %v\n", p.Path, p.Err)
+		line("UNWRITTEN", p, p.Err)
 	}
 	for _, p := range r.Damaged {
-		if p.Bucket != "" {
-			stdio.printf("DAMAGED  %s (object %q in bucket %q): %v\n", p.Path, p.Key, p.Bucket, p.Err)
-		} else {
-			stdio.printf("DAMAGED  %s: %v\n", p.Path, p.Err)
-		}
+		line("DAMAGED", p, p.Err)
 	}
 	stdio.printf("%d objects restored (%d bytes), %d were there already, %d damaged, %d not written, %d locked, %d foreign files. List: %s\n",
 		r.Restored, r.Bytes, r.AlreadyThere, len(r.Damaged), len(r.Unwritten), len(r.Locked), len(r.Foreign), r.Manifest)

@@ -48,7 +48,7 @@ func TestCustomersFileOfAnotherVault(t *testing.T) {
 	c.want(1, "another vault", "object", "inspect", path, "--customer-key-file", customer, "--vault-file", vaultFile)
 
 	code, stdout, stderr := c.run(t.Context(), "recover", "--from", root, "--to", to(), "--customer-key-file", customer)
-	if code != exitFailed || !strings.Contains(stdout, "locked   f: ") || !strings.Contains(stdout, "another vault") || !strings.Contains(stdout, "object decrypt") ||
+	if code != exitFailed || !strings.Contains(stdout, `locked   "f": `) || !strings.Contains(stdout, "another vault") || !strings.Contains(stdout, "object decrypt") ||
 		strings.Contains(stderr, "warning") {
 		t.Errorf("a root with one: exit %d\n%s%s", code, stdout, stderr)
 	}
