@@ -75,30 +75,13 @@ var ErrNotWritten = errors.New("could not be written")
 // errNoSpace ends a run.
 var errNoSpace = errors.New("no space is left there: make room and run it again to go on")
 
-// disk is what output asks of the operating system and tests watch.
-type disk interface {
-	Create(root *os.Root, name string) (diskFile, error)
-}
-
-type diskFile interface {
-	io.Writer
-	Sync() error
-	Close() error
-}
-
-type realDisk struct{}
-
-// Create makes a new file.
-func (realDisk) Create(root *os.Root, name string) (diskFile, error) {
-	return root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-}
-
 // output writes files below a folder: whole and synced, or not at all. Its methods may be called at the same time.
 type output struct {
 	root   *os.Root
 	disk   disk
 	temps  string     // folder below root for files that are not whole
 	naming sync.Mutex // so that two names which the file system takes for one cannot both be free
+	names  unsynced
 }
 
 // stage writes what body yields to a new file of a name of its own and returns its path below the root. Without an error the file is whole and
@@ -158,7 +141,7 @@ func notWritten(err error) error {
 	return fmt.Errorf("%w: %w", ErrNotWritten, err)
 }
 
-// publish gives a staged file its name. What is there already stays: with the same content it is as good, and there is true; else the error is
+// publish gives a staged file its name, which syncNames makes durable. What is there already stays: with the same content it is as good, and there is true; else the error is
 // errTaken. With an error the staged file is still there.
 func (o *output) publish(temp, name string) (there bool, err error) {
 	if err := o.root.MkdirAll(path.Dir(name), 0o700); err != nil {
@@ -168,7 +151,11 @@ func (o *output) publish(temp, name string) (there bool, err error) {
 	defer o.naming.Unlock()
 	switch _, err := o.root.Lstat(name); {
 	case errors.Is(err, fs.ErrNotExist):
-		return false, o.root.Rename(temp, name)
+		if err := o.root.Rename(temp, name); err != nil {
+			return false, err
+		}
+		o.named(name)
+		return false, nil
 	case err != nil:
 		return false, err
 	}
@@ -179,6 +166,7 @@ func (o *output) publish(temp, name string) (there bool, err error) {
 	if !same {
 		return false, errTaken
 	}
+	o.named(name)
 	return true, o.root.Remove(temp)
 }
 

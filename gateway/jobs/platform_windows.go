@@ -17,3 +17,6 @@ func lockFile(f *os.File) error {
 func isNoSpace(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) || errors.Is(err, windows.ERROR_DISK_QUOTA_EXCEEDED)
 }
+
+// syncDirectory does nothing: Windows cannot sync a folder.
+func syncDirectory(*os.File) error { return nil }

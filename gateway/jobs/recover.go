@@ -129,7 +129,11 @@ func Recover(ctx context.Context, opts *RecoverOptions) (report *RecoverReport, 
 	if err := r.restoreAll(ctx); err != nil {
 		return report, err
 	}
-	return report, list.Sync()
+	r.to.named(path.Base(list.Name()))
+	if err := errors.Join(list.Sync(), r.to.syncNames()); err != nil {
+		return report, fmt.Errorf("recover to %s: %w: run it again", opts.To, err)
+	}
+	return report, nil
 }
 
 // restoreAll restores what lies in its place while it walks, and then what strayed.
@@ -438,6 +442,7 @@ func (r *recovery) list(s source, m *object.Metadata, at placed, already bool) e
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if already {
+		r.to.named(at.name) // a run that was stopped gave it that name, and no more
 		r.report.AlreadyThere++
 	} else {
 		r.report.Restored++

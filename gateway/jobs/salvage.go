@@ -154,6 +154,9 @@ func DecryptFile(opened *object.File, name string) error {
 			err = errors.Join(err, root.Remove(temp))
 		}
 	}
+	if err == nil {
+		err = out.syncNames()
+	}
 	if err != nil {
 		return fmt.Errorf("decrypt to %s: %w", name, err)
 	}

@@ -14,7 +14,7 @@ var errBusy = errors.New("another recovery is writing to this folder: let it end
 
 // openOutput makes the folder at to and takes it for this run alone; what a killed run left half written is removed. close gives it back.
 func openOutput(to string) (o *output, closeOutput func() error, err error) {
-	if err := os.MkdirAll(to, 0o700); err != nil {
+	if err := makeDurable(to); err != nil {
 		return nil, nil, err
 	}
 	root, err := os.OpenRoot(to)
