@@ -335,7 +335,7 @@ func (c *objectSalvageCommand) Run(ctx context.Context, stdio *Stdio) (err error
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	in, err := object.Inspect(f, size)
+	in, err := jobs.InspectDamaged(f, size)
 	if err != nil {
 		return fmt.Errorf("look into %s: %w", c.File, err)
 	}
@@ -352,19 +352,47 @@ func (c *objectSalvageCommand) Run(ctx context.Context, stdio *Stdio) (err error
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
 	report, err := jobs.Salvage(f, size, ring.VaultID(), ring, out)
-	if err != nil {
-		return errors.Join(err, os.Remove(c.To))
+	if report.Unreadable > 0 {
+		stdio.printf("unreadable: %d bytes of %s: %s\n", report.Unreadable, c.File, printable(report.ReadErr.Error()))
 	}
-	stdio.printf("%d bytes written to %s, from parts %v\n", report.Size, c.To, report.Parts)
-	for _, g := range report.Gaps {
+	switch {
+	case err != nil && report.Size == 0:
+		return errors.Join(err, os.Remove(c.To))
+	case err != nil:
+		return fmt.Errorf("%w; the %d bytes written so far stay in %s", err, report.Size, c.To)
+	}
+	if err := out.Sync(); err != nil {
+		return fmt.Errorf("salvage: write: %w", err)
+	}
+	return c.print(stdio, report)
+}
+
+// print says what was found, and fails if anything is known to be missing.
+func (c *objectSalvageCommand) print(stdio *Stdio, r *jobs.SalvageReport) error {
+	from := fmt.Sprintf("from parts %v", r.Parts)
+	if len(r.Parts) == 1 && r.Parts[0] == 0 {
+		from = "from an object sent in one piece"
+	}
+	stdio.printf("%d bytes written to %s, %s\n", r.Size, c.To, from)
+	for _, g := range r.Gaps {
 		stdio.printf("lost: %d bytes at %d (part %d); zeros stand there\n", g.Length, g.Offset, g.Part)
 	}
-	for _, e := range report.Skipped {
+	switch {
+	case len(r.Missing) > 0 && r.Listed:
+		stdio.printf("lost: parts %v; the next one follows at once where they would be\n", r.Missing)
+	case len(r.Missing) > 0:
+		stdio.printf("lost, or never sent, as a client may leave numbers out: parts %v; the next one follows at once where they would be\n", r.Missing)
+	}
+	for _, e := range r.Skipped {
 		stdio.printf("skipped: %v\n", e)
 	}
-	if !report.Complete() {
-		return errors.New("the file is not complete: the lines above say what is missing, and a gap in the part numbers is a lost part")
+	switch {
+	case r.Whole:
+		stdio.printf("Nothing is missing: its tail and table are intact and account for all of it. sallyport object decrypt writes this file too.\n")
+	case r.Complete():
+		stdio.printf("Nothing is known to be missing; only with its tail and table could that be said for certain.\n")
+	default:
+		return errors.New("the file is not complete, or that cannot be said: the lines above say why")
 	}
-	stdio.printf("Nothing is known to be missing; only with its tail and table could that be said for certain.\n")
-	return out.Sync()
+	return nil
 }

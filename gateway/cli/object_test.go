@@ -175,3 +175,35 @@ func TestInspectClaimsNoMoreThanItKnows(t *testing.T) {
 		}
 	}
 }
+
+// TestSalvageSaysWhatItKnows: of a whole file it says so, and what it calls missing has a line.
+func TestSalvageSaysWhatItKnows(t *testing.T) {
+	c := newConsole(t)
+	path, key := sealedFile(t, object.ModeCustomer, bytes.Repeat([]byte("x"), 100_000))
+	customer := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(customer, key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	salvage := func(code int, says string) string {
+		t.Helper()
+		return c.want(code, says, "object", "salvage", path, "--to", filepath.Join(t.TempDir(), "out"), "--customer-key-file", customer)
+	}
+	if out := salvage(0, "from an object sent in one piece\nNothing is missing"); !strings.Contains(out, "object decrypt") {
+		t.Error(out)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, content[:len(content)-1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	salvage(0, "Nothing is known to be missing; only with its tail")
+	for missing, says := range map[bool]string{true: "lost: parts [1];", false: "lost, or never sent"} {
+		c.out.Reset()
+		r := &jobs.SalvageReport{Parts: []int{2, 3}, Missing: []int{1}, Listed: missing, Size: 1}
+		if err := (&objectSalvageCommand{}).print(&Stdio{In: c.in, Out: &c.out, Err: c.err}, r); err == nil || !strings.Contains(c.out.String(), says) {
+			t.Errorf("%v: %s", err, c.out.String())
+		}
+	}
+}

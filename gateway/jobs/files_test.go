@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"sallyport/crypto/chunked"
 	"sallyport/crypto/object"
 	"sallyport/crypto/vault"
 	"sallyport/gateway/jobs"
@@ -116,5 +117,95 @@ func TestSalvage(t *testing.T) {
 	ring := &jobs.Keyring{Vault: other}
 	if _, err := jobs.Salvage(bytes.NewReader(file), int64(len(file)), ring.VaultID(), ring, io.Discard); err == nil {
 		t.Error("another vault's key salvaged something")
+	}
+}
+
+// brokenDisk cannot read some places.
+type brokenDisk struct {
+	io.ReaderAt
+	bad []int64
+}
+
+func (b brokenDisk) ReadAt(p []byte, off int64) (int, error) {
+	for _, bad := range b.bad {
+		if off <= bad && bad < off+int64(len(p)) {
+			return 0, errBadSector
+		}
+	}
+	return b.ReaderAt.ReadAt(p, off)
+}
+
+var errBadSector = errors.New("input/output error")
+
+// TestSalvageReadsPastBadSectors: a place that cannot be read costs the chunks it touches, as if they were altered.
+func TestSalvageReadsPastBadSectors(t *testing.T) {
+	f := fill(t)
+	whole := f.objects["photos/big"]
+	src, size := openSource(t, f.find("photos", "big"))
+	for name, c := range map[string]struct {
+		bad        []int64
+		lost       int64
+		unreadable int64
+	}{
+		"none":             {nil, 0, 0},
+		"one":              {[]int64{1 << 20}, chunked.ChunkSize, 4096},
+		"two in one chunk": {[]int64{112 + 20*16400 + 100, 112 + 20*16400 + 8000}, chunked.ChunkSize, 2 * 4096},
+		"the last chunk":   {[]int64{object.FrameSize(int64(len(whole))) - 20}, -1, 4096},
+		"in the padding":   {[]int64{size - object.TailSize - 20}, 0, 4096},
+		"in the tail":      {[]int64{size - 1}, -1, 4096},
+	} {
+		var out bytes.Buffer
+		r, err := jobs.Salvage(brokenDisk{src, c.bad}, size, f.keyring.VaultID(), f.keyring, &out)
+		if err != nil || out.Len() != len(whole) || r.Unreadable != c.unreadable || (r.ReadErr != nil) != (c.bad != nil) || r.Complete() != (c.lost == 0) {
+			t.Errorf("%s: %d bytes, %+v, %v", name, out.Len(), r, err)
+			continue
+		}
+		lost := int64(0)
+		want := bytes.Clone(whole)
+		for _, g := range r.Gaps {
+			lost += g.Length
+			clear(want[g.Offset : g.Offset+g.Length])
+		}
+		if !bytes.Equal(out.Bytes(), want) || c.lost >= 0 && lost != c.lost || lost > 2*chunked.ChunkSize {
+			t.Errorf("%s: %d bytes lost: %+v", name, lost, r.Gaps)
+		}
+	}
+	var all []int64
+	for at := int64(0); at < size; at += 512 {
+		all = append(all, at)
+	}
+	if _, err := jobs.Salvage(brokenDisk{src, all[:100]}, 50_000, f.keyring.VaultID(), f.keyring, io.Discard); err == nil || !errors.Is(err, errBadSector) {
+		t.Errorf("nothing can be read: %v", err)
+	}
+}
+
+// TestSalvageSaysWhatIsMissing: by tail and table where they are intact, and by the numbers where not.
+func TestSalvageSaysWhatIsMissing(t *testing.T) {
+	f := fill(t)
+	parts, err := os.ReadFile(f.find("backups", "parts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := os.ReadFile(f.find("photos", "con"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	headless := func(b []byte) []byte { b = bytes.Clone(b); clear(b[:112]); return b }
+	for name, c := range map[string]struct {
+		file          []byte
+		missing       string
+		listed, whole bool
+	}{
+		"whole":                 {parts, "[]", true, true},
+		"whole, of one piece":   {one, "[]", true, true},
+		"no tail":               {parts[:len(parts)-1], "[]", false, false},
+		"no first part":         {headless(parts), "[1]", true, false},
+		"nor a tail":            {headless(parts[:len(parts)-1]), "[1]", false, false},
+		"cut behind the second": {parts[:object.FrameSize(minPart)+object.FrameSize(minPart+5)], "[]", false, false},
+	} {
+		r, err := jobs.Salvage(bytes.NewReader(c.file), int64(len(c.file)), f.keyring.VaultID(), f.keyring, io.Discard)
+		if err != nil || fmt.Sprint(r.Missing) != c.missing || r.Listed != c.listed || r.Whole != c.whole || r.Complete() != (c.missing == "[]") {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
 	}
 }

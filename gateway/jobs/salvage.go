@@ -21,28 +21,63 @@ type Gap struct {
 
 // SalvageReport says what Salvage found. Names, ETag and metadata are in the tail and lost with it.
 type SalvageReport struct {
-	Parts   []int // numbers of the frames found, ascending; 0 alone for an object made by one PUT
-	Size    int64 // of the output
-	Gaps    []Gap
-	Skipped []error // frames that were found and could not be opened
+	Parts      []int // numbers of the frames found, ascending; 0 alone for an object made by one PUT
+	Size       int64 // of the output
+	Gaps       []Gap
+	Skipped    []error // frames that were found and could not be opened
+	Missing    []int   // parts that were not found: by the table if Listed, else by the holes in the numbers
+	Listed     bool    // tail and table are intact, and Missing is certain
+	Whole      bool    // tail and table account for every byte of the output
+	Unreadable int64   // bytes of the file in sectors that could not be read
+	ReadErr    error   // of the first of them
 }
 
 // Complete reports whether nothing is known to be missing. Parts lost at the end leave no trace when table and tail are lost too.
 func (r *SalvageReport) Complete() bool {
-	if len(r.Gaps) > 0 || len(r.Skipped) > 0 || len(r.Parts) == 0 {
-		return false
-	}
-	for i, n := range r.Parts {
-		if n != i+1 && (len(r.Parts) > 1 || n != 0) {
-			return false
-		}
-	}
-	return true
+	return r.Whole || len(r.Gaps) == 0 && len(r.Skipped) == 0 && len(r.Missing) == 0 && r.Unreadable == 0 && len(r.Parts) > 0
 }
 
-// Salvage writes what can be verified of the file's frames to out, parts in ascending order, and zeros for the chunks that cannot. Only
-// whole verified chunks are written. It fails when the source cannot be read, out cannot be written, or no frame is found.
-func Salvage(src io.ReaderAt, size int64, vault object.VaultID, keyring object.Keyring, out io.Writer) (*SalvageReport, error) {
+// compare says which parts are missing, by tail and table if they open.
+func (r *SalvageReport) compare(opened *object.File) {
+	var want []int
+	switch {
+	case opened != nil && len(opened.Table) == 0:
+		want = r.Parts // of one frame, whatever its number
+	case opened != nil:
+		for _, e := range opened.Table {
+			want = append(want, e.Part)
+		}
+	case len(r.Parts) > 1 || r.Parts[0] != 0:
+		for n := 1; n < slices.Max(r.Parts); n++ {
+			want = append(want, n)
+		}
+	}
+	for _, n := range want {
+		if !slices.Contains(r.Parts, n) {
+			r.Missing = append(r.Missing, n)
+		}
+	}
+	r.Listed = opened != nil
+	r.Whole = opened != nil && len(r.Gaps)+len(r.Skipped)+len(r.Missing) == 0 && len(r.Parts) == len(want) && r.Size == opened.Metadata.Plain
+}
+
+// Salvage writes what can be verified of the file's frames to out, parts in ascending order, and zeros for the chunks that cannot, be they
+// altered or unreadable. Only whole verified chunks are written. It fails when out cannot be written, or no frame is found.
+func Salvage(file io.ReaderAt, size int64, vault object.VaultID, keyring object.Keyring, out io.Writer) (*SalvageReport, error) {
+	src := newPatientReader(file)
+	report, err := salvage(src, size, vault, keyring, out)
+	if err == nil {
+		opened, openErr := object.OpenFile(src, size, keyring)
+		if openErr != nil {
+			opened = nil
+		}
+		report.compare(opened)
+	}
+	report.Unreadable, report.ReadErr = int64(len(src.bad))*sectorSize, src.err
+	return report, err
+}
+
+func salvage(src *patientReader, size int64, vault object.VaultID, keyring object.Keyring, out io.Writer) (*SalvageReport, error) {
 	report := &SalvageReport{}
 	var frames []*object.Salvaged
 	for s, err := range object.Salvage(src, size, vault, keyring) {
@@ -56,7 +91,7 @@ func Salvage(src io.ReaderAt, size int64, vault object.VaultID, keyring object.K
 		}
 	}
 	if len(frames) == 0 {
-		return report, errors.Join(errors.New("salvage: no part of this file opens with this key: is it the right key and vault file?"), errors.Join(report.Skipped...))
+		return report, errors.Join(errors.New("salvage: no part of this file opens with this key: is it the right key and vault file?"), errors.Join(report.Skipped...), src.err)
 	}
 	slices.SortStableFunc(frames, func(a, b *object.Salvaged) int { return a.Part - b.Part })
 	for _, s := range frames {
