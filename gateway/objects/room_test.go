@@ -145,6 +145,7 @@ func TestMemoryIsWhatWasAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = folder.Close() })
+	const splitAbove, pieceSize = 64 << 20, 5 << 20
 	for _, c := range []struct {
 		name    string
 		backend driver.Driver
@@ -157,8 +158,8 @@ func TestMemoryIsWhatWasAsked(t *testing.T) {
 		{"100 KiB", folder, 100 << 10, 100<<10 - 1, 64, false},
 		{"900 KiB", folder, 900 << 10, 900<<10 - 1, 32, false},
 		{"2 MiB", folder, 2 << 20, 2<<20 - 1, 32, false},
-		{"80 MiB", folder, 80 << 20, 3 << 20, 32, false},
-		{"80 MiB, split", &discardingParts{mem.New(&mem.Options{MaxKey: 2048, SplitAbove: 64 << 20})}, 80 << 20, 14 << 20, 8, false},
+		{"60 MiB", folder, 60 << 20, 3 << 20, 32, false},
+		{"80 MiB, split", &discardingParts{mem.New(&mem.Options{MaxKey: 2048, SplitAbove: splitAbove})}, 80 << 20, 14 << 20, 8, false},
 		{"part of 4 MiB, held", folder, 4 << 20, 3 << 20, 32, true},
 		{"part of 16 MiB", folder, 16 << 20, 3 << 20, 32, true},
 	} {
@@ -197,6 +198,9 @@ func TestMemoryIsWhatWasAsked(t *testing.T) {
 			}
 			arrived.Wait()
 			held := heapNow() - before
+			if pieces := w.vault.Store().BuffersLent() * pieceSize; c.size > splitAbove && held < pieces {
+				held += pieces // they lie outside of the heap where the system has such memory
+			}
 			close(letGo)
 			ended.Wait()
 			each, askedEach := held/int64(c.streams), asked/int64(c.streams)
