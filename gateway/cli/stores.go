@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"sallyport/config"
 	"sallyport/crypto/vault"
@@ -34,7 +32,7 @@ func registry(readOnly bool, log *slog.Logger) providers.Registry {
 			}
 			folder, err := local.Open(ctx, c, &local.Options{Logger: log, ReadOnly: readOnly})
 			if err != nil {
-				return nil, inUse(c.Path, err)
+				return nil, explainFolder(c.Path, err)
 			}
 			return folder, nil
 		},
@@ -186,7 +184,7 @@ func newLogger(cfg *config.Config, stdio *Stdio) (*slog.Logger, error) {
 func openFolder(ctx context.Context, path string, create, readOnly bool, log *slog.Logger) (*providers.Store, gateway.Sweeper, error) {
 	if create {
 		if err := os.MkdirAll(path, 0o700); err != nil {
-			return nil, nil, err
+			return nil, nil, explainFolder(path, err)
 		}
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -194,39 +192,9 @@ func openFolder(ctx context.Context, path string, create, readOnly bool, log *sl
 	}
 	folder, err := local.Open(ctx, &local.Config{Path: path}, &local.Options{Logger: log, ReadOnly: readOnly})
 	if err != nil {
-		return nil, nil, inUse(path, err)
+		return nil, nil, explainFolder(path, err)
 	}
 	return providers.Open("folder", folder, &providers.StoreOptions{Logger: log}), folder, nil
-}
-
-// folderInUseError says who holds a folder's lock, and what to do, in place of what the driver knows.
-type folderInUseError struct {
-	text string
-	err  error
-}
-
-// Error returns the sentence for the operator.
-func (e *folderInUseError) Error() string { return e.text }
-
-// Unwrap returns the driver's error, by whose kind others decide.
-func (e *folderInUseError) Unwrap() error { return e.err }
-
-// inUse explains a failure to open the folder at path when it is that another process has it.
-func inUse(path string, err error) error {
-	locked, ok := errors.AsType[*local.LockedError](err)
-	if !ok {
-		return err
-	}
-	var owner struct {
-		PID   int       `json:"pid"`
-		Host  string    `json:"host"`
-		Since time.Time `json:"since"`
-	}
-	by := "another process"
-	if json.Unmarshal(locked.Owner, &owner) == nil && owner.PID != 0 {
-		by = fmt.Sprintf("process %d on host %q since %s", owner.PID, owner.Host, owner.Since.Format(time.RFC3339))
-	}
-	return &folderInUseError{fmt.Sprintf("folder %s is in use by another gateway or command: %s; stop it first", path, by), err}
 }
 
 const quickstartVaultName = "quickstart"

@@ -3,10 +3,13 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
+	"sallyport/providers/driver"
 	"sallyport/providers/local"
 )
 
@@ -42,7 +45,7 @@ func TestFolderInUse(t *testing.T) {
 	if err := folder.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := inUse("/srv/x", &local.LockedError{Owner: []byte("half a rec")}); !strings.Contains(err.Error(), "/srv/x") || !strings.Contains(err.Error(), "another process") {
+	if err := explainFolder("/srv/x", &local.LockedError{Owner: []byte("half a rec")}); !strings.Contains(err.Error(), "/srv/x") || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("without a legible owner: %v", err)
 	}
 }
@@ -96,4 +99,31 @@ func TestTwoProvidersInOnePlaceOfABucket(t *testing.T) {
 	check(2, "providers.two: its root https://s3.amazonaws.com/backup holds that of providers.one", "type: s3, bucket: backup, prefix: p", "type: s3, bucket: backup")
 	check(0, "is valid", minio, minio+"q")
 	check(0, "is valid", minio, "type: s3, bucket: backup, prefix: p")
+}
+
+// TestFolderThatTakesNoWrites: what the system knows of a lock file or a temporary name is of no use to an operator, its folder is.
+func TestFolderThatTakesNoWrites(t *testing.T) {
+	openat := func(cause error) error {
+		return &fs.PathError{Op: "mkdirat", Path: ".sallyport-new-580c", Err: cause}
+	}
+	for name, c := range map[string]struct {
+		err  error
+		says string
+	}{
+		"read-only, of a driver":   {&driver.Error{Kind: driver.ReadOnly, Op: "Open", Err: openat(errors.New("of another system"))}, "mount it writable"},
+		"denied, of a driver":      {&driver.Error{Kind: driver.Denied, Op: "Open", Err: openat(errors.New("of another system"))}, "ownership"},
+		"read-only, of the system": {openat(syscall.EROFS), "mount it writable"},
+		"denied, of the system":    {openat(syscall.EACCES), "ownership"},
+	} {
+		err := explainFolder("/srv/x", c.err)
+		if text := err.Error(); !strings.HasPrefix(text, "folder /srv/x: ") || !strings.Contains(text, c.says) || strings.Contains(text, ".sallyport-new") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !errors.Is(err, c.err) {
+			t.Errorf("%s: the cause is lost", name)
+		}
+	}
+	if other := errors.New("something else"); !errors.Is(explainFolder("/srv/x", other), other) || explainFolder("/srv/x", other).Error() != other.Error() {
+		t.Error("an error of another kind was changed")
+	}
 }
