@@ -276,3 +276,17 @@ func TestClosedVaultGivesNothing(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// TestPasswordOfAVaultWithoutOne: looking for a typing mistake would be in vain.
+func TestPasswordOfAVaultWithoutOne(t *testing.T) {
+	with, _ := newVault(t, vault.Options{Password: secret.NewString(goodPassword)})
+	without, _ := newVault(t, vault.Options{})
+	requireOpensWithPassword(t, without.File(), goodPassword, vault.ErrNoPasswordSlot)
+	requireOpensWithPassword(t, without.File(), goodPassword, vault.ErrWrongKey)
+	if _, err := with.File().OpenWithPassword(t.Context(), newHasher(t), secret.NewString(otherPassword)); errors.Is(err, vault.ErrNoPasswordSlot) {
+		t.Errorf("a vault with a password says: %v", err)
+	}
+	if _, err := without.File().OpenWithRecoveryKey(vault.NewRecoveryKey()); errors.Is(err, vault.ErrNoPasswordSlot) {
+		t.Errorf("a wrong 64-digit key gives: %v", err)
+	}
+}

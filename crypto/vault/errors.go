@@ -7,6 +7,8 @@ var (
 	// ErrWrongKey means that no key slot opens with the given password or key. An altered slot looks the same.
 	ErrWrongKey = errors.New("this password or key opens none of the vault's key slots; check capitals, keyboard layout and missing characters, " +
 		"or try another of the vault's passwords or its 64-digit key; if you are sure of it, the vault file may be damaged: use the copy in a state directory")
+	// ErrNoPasswordSlot means that a password was given for a vault that has none. It is an [ErrWrongKey] too.
+	ErrNoPasswordSlot error = noPasswordSlot{}
 	// ErrDamaged means that bytes are not what this program writes: cut, altered, or something else altogether.
 	ErrDamaged = errors.New("damaged or not a vault file; use an undamaged copy (the state directory of a gateway holds one)")
 	// ErrForged means that a slot opened but the rest of the file was not written by a holder of the vault's keys.
@@ -33,3 +35,11 @@ var (
 	// ErrClosed means that the keys were wiped from memory.
 	ErrClosed = errors.New("the vault was locked; unlock it again")
 )
+
+type noPasswordSlot struct{}
+
+func (noPasswordSlot) Error() string {
+	return "this vault has no password; it opens with its 64-digit key (if 64 digits were meant: one is missing, too many or mistyped)"
+}
+
+func (noPasswordSlot) Is(target error) bool { return target == ErrWrongKey }

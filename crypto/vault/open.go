@@ -53,11 +53,13 @@ func (f *File) OpenWithPassword(ctx context.Context, hasher *Hasher, password se
 
 // openAny tries the slots of one type with what input makes of the secret for each.
 func (f *File) openAny(kind SlotType, input func(*slot) ([]byte, error)) (*Opened, error) {
+	tried := 0
 	for i := range f.slots {
 		s := &f.slots[i]
 		if s.kind != kind {
 			continue
 		}
+		tried++
 		known, err := input(s)
 		if err != nil {
 			return nil, err
@@ -70,6 +72,9 @@ func (f *File) openAny(kind SlotType, input func(*slot) ([]byte, error)) (*Opene
 			continue
 		}
 		return opened, err
+	}
+	if tried == 0 && kind == SlotPassword {
+		return nil, ErrNoPasswordSlot
 	}
 	return nil, ErrWrongKey
 }

@@ -34,11 +34,10 @@ func (f *objectKeyFlags) keyring(ctx context.Context, stdio *Stdio, path string,
 	if err != nil {
 		return nil, err
 	}
-	unlock, err := f.read(ctx, stdio, "vault "+file.ID().String())
-	if err != nil {
-		return nil, err
-	}
-	ring.Vault, err = openVaultFile(ctx, file, unlock)
+	_, err = f.untilRight(ctx, stdio, "vault "+file.ID().String(), func(unlock vaults.Unlock) (err error) {
+		ring.Vault, err = openVaultFile(ctx, file, unlock)
+		return err
+	})
 	return ring, err
 }
 

@@ -161,11 +161,8 @@ func (c *quickstartCommand) open(ctx context.Context, stdio *Stdio, v *vaults.Va
 		return fresh, err
 	}
 	if exists {
-		unlock, err := c.read(ctx, stdio, "the vault in "+c.Dir)
-		if err != nil {
-			return fresh, err
-		}
-		return fresh, v.Open(ctx, unlock)
+		_, err := c.untilRight(ctx, stdio, "the vault in "+c.Dir, func(unlock vaults.Unlock) error { return v.Open(ctx, unlock) })
+		return fresh, err
 	}
 	create := vaults.CreateOptions{ETag: vault.ETagMD5}
 	if c.given() {

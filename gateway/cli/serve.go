@@ -133,11 +133,8 @@ func openVaults(ctx context.Context, cfg *config.Config, opened *stores, metrics
 	for i := range cfg.Vaults {
 		c := &cfg.Vaults[i]
 		v := configuredVault(cfg, c, opened, hasher, log)
-		unlock, err := configuredUnlock(ctx, stdio, cfg, c)
-		if err != nil {
-			return nil, err
-		}
-		if err := v.Open(ctx, unlock); err != nil {
+		read := func() (vaults.Unlock, error) { return configuredUnlock(ctx, stdio, cfg, c) }
+		if _, err := untilRight(stdio, c.Unlock == (config.Unlock{}), read, func(unlock vaults.Unlock) error { return v.Open(ctx, unlock) }); err != nil {
 			return nil, err
 		}
 		if generation, ok := v.Generation(); ok {

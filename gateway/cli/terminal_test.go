@@ -16,6 +16,7 @@ import (
 	"github.com/creack/pty"
 	"golang.org/x/term"
 
+	"sallyport/crypto/vault"
 	"sallyport/gateway/jobs"
 	"sallyport/providers/local"
 )
@@ -148,6 +149,7 @@ func TestInterruptedQuestionEndsAtOnce(t *testing.T) {
 func TestPasswdChecksTheOldOneFirst(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "vault")
 	key := keyFile(t)
+	typedKey := readText(t, key)
 	_, stop := newConsole(t).quickstart("--dir", dir, "--key-file", key)
 	stop()
 	for name, c := range map[string]struct {
@@ -156,7 +158,8 @@ func TestPasswdChecksTheOldOneFirst(t *testing.T) {
 		right bool
 	}{
 		"wrong key":            {[]string{"--key-file", keyFile(t)}, "", false},
-		"wrong password typed": {nil, "not the password\n", false},
+		"wrong three times":    {nil, "not the password\nnor this one\n" + vault.NewRecoveryKey().Reveal() + "\n", false},
+		"right the third time": {nil, "not the password\nnor this one\n" + typedKey + "\n", true},
 		"right key":            {[]string{"--key-file", key}, "", true},
 	} {
 		s := newSeat(t)
@@ -164,6 +167,7 @@ func TestPasswdChecksTheOldOneFirst(t *testing.T) {
 		done := s.start(ctx, append([]string{"vault", "passwd", "--dir", dir}, c.args...)...)
 		if c.typed != "" {
 			s.expect("64-digit key or password")
+			// The answers are typed ahead; each prompt takes one.
 			if _, err := s.master.WriteString(c.typed); err != nil {
 				t.Fatal(err)
 			}
@@ -176,11 +180,23 @@ func TestPasswdChecksTheOldOneFirst(t *testing.T) {
 		}
 		code := ended(t, done)
 		s.expect("opens none of the vault's key slots")
+		if c.typed != "" && (strings.Count(s.seen, "64-digit key or password of") != unlockTries || strings.Count(s.seen, "this vault has no password") != 2) {
+			t.Errorf("%s: it does not ask three times:\n%s", name, s.seen)
+		}
 		if code != exitFailed || strings.Contains(s.seen, "New password") {
 			t.Errorf("%s: exit %d\n%s", name, code, s.seen)
 		}
 		interrupt()
 	}
+}
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(text))
 }
 
 // TestAnswersTypedAhead: each question takes its own line, and a silent one shows nothing.

@@ -98,3 +98,27 @@ func ask(ctx context.Context, io *Stdio, what, instead string) (vaults.Unlock, e
 	}
 	return vaults.Unlock{Password: answer}, nil
 }
+
+// unlockTries is how often a password or key may be typed.
+const unlockTries = 3
+
+// untilRight reads what opens the vault and has open try it. What was typed at a terminal may be typed again if it does not fit; what a flag names
+// would be the same again.
+func (f *unlockFlags) untilRight(ctx context.Context, io *Stdio, what string, open func(vaults.Unlock) error) (vaults.Unlock, error) {
+	read := func() (vaults.Unlock, error) { return f.read(ctx, io, what) }
+	return untilRight(io, !f.given(), read, open)
+}
+
+func untilRight(io *Stdio, typed bool, read func() (vaults.Unlock, error), open func(vaults.Unlock) error) (vaults.Unlock, error) {
+	for try := 1; ; try++ {
+		unlock, err := read()
+		if err != nil {
+			return vaults.Unlock{}, err
+		}
+		err = open(unlock)
+		if err == nil || !typed || try == unlockTries || !errors.Is(err, vault.ErrWrongKey) {
+			return unlock, err
+		}
+		io.notef("%v\n", err)
+	}
+}

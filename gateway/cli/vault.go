@@ -214,12 +214,9 @@ func (c *vaultPasswdCommand) Run(ctx context.Context, stdio *Stdio) (err error) 
 	for _, s := range file.Slots() {
 		replace = replace || s.Type == vault.SlotPassword && s.Label == c.Label
 	}
-	unlock, err := c.unlockFlags.read(ctx, stdio, "the vault")
-	if err != nil {
-		return err
-	}
 	// Nobody is to think up a new password, and type it twice, to be told then that the old one is wrong.
-	if err := v.Verify(ctx, unlock); err != nil {
+	unlock, err := c.untilRight(ctx, stdio, "the vault", func(unlock vaults.Unlock) error { return v.Verify(ctx, unlock) })
+	if err != nil {
 		return err
 	}
 	password, err := c.newPassword(ctx, stdio)
