@@ -25,7 +25,7 @@ var (
 	// ErrUnsealable means that a record does not open: altered, of another vault, or put under another name.
 	ErrUnsealable = errors.New("does not open with the vault's key: altered, moved to another name, or of another vault")
 	// ErrNoSlot means that the vault has no slot of that id.
-	ErrNoSlot = errors.New("the vault has no such key slot; list them with: sallyport vault slots")
+	ErrNoSlot = errors.New("the vault has no such key slot; list them with: sallyport vault status")
 	// ErrLastRecoverySlot means that the vault would be left without a 64-digit key.
 	ErrLastRecoverySlot = errors.New("this is the vault's only 64-digit key; replace it instead of removing it")
 	// ErrTooManySlots means that the vault file would grow past its bounds.

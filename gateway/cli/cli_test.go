@@ -387,3 +387,18 @@ func TestDefaultName(t *testing.T) {
 		}
 	}
 }
+
+// TestErrorsNameCommandsThatExist: an operator who follows an error's advice must find the command.
+func TestErrorsNameCommandsThatExist(t *testing.T) {
+	command := regexp.MustCompile(`sallyport (vault|object|config|key) ([a-z]+)`)
+	for _, err := range []error{vault.ErrNoSlot} {
+		found := 0
+		for _, words := range command.FindAllStringSubmatch(err.Error(), -1) {
+			found++
+			newConsole(t).want(0, "Usage: sallyport "+words[1]+" "+words[2], words[1], words[2], "--help")
+		}
+		if found == 0 {
+			t.Errorf("names no command: %v", err)
+		}
+	}
+}
