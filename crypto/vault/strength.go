@@ -27,7 +27,7 @@ type WeakPasswordError struct{ Reason string }
 
 // Error says what is wrong and what to do.
 func (e *WeakPasswordError) Error() string {
-	return "the password is too easy to guess: " + e.Reason + "; whoever copies the vault file can try passwords without limit, so use a longer one, or let a passphrase be made for you"
+	return "the password is too easy to guess: " + e.Reason + "; whoever copies the vault file can try passwords without limit, so use a longer one, such as several words drawn by chance; Enter at the prompt of sallyport vault passwd makes one"
 }
 
 // commonPieces are what guessing programs try first, after lower-casing and undoing digits that stand for letters. Longer pieces come

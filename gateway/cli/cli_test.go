@@ -391,7 +391,7 @@ func TestDefaultName(t *testing.T) {
 // TestErrorsNameCommandsThatExist: an operator who follows an error's advice must find the command.
 func TestErrorsNameCommandsThatExist(t *testing.T) {
 	command := regexp.MustCompile(`sallyport (vault|object|config|key) ([a-z]+)`)
-	for _, err := range []error{vault.ErrNoSlot} {
+	for _, err := range []error{vault.ErrNoSlot, &vault.WeakPasswordError{Reason: "a reason"}} {
 		found := 0
 		for _, words := range command.FindAllStringSubmatch(err.Error(), -1) {
 			found++

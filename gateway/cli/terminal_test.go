@@ -190,6 +190,40 @@ func TestPasswdChecksTheOldOneFirst(t *testing.T) {
 	}
 }
 
+// TestWeakPasswordIsRefusedAtOnce: before it is typed a second time, and with the offer to have one made.
+func TestWeakPasswordIsRefusedAtOnce(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "vault")
+	key := keyFile(t)
+	_, stop := newConsole(t).quickstart("--dir", dir, "--key-file", key)
+	stop()
+	for name, c := range map[string]struct {
+		typed string
+		code  int
+	}{
+		"then a good one": {"short\nunlikely Walrus teapot 41\nunlikely Walrus teapot 41\n", exitOK},
+		"three times":     {"short\npassword\nqwertyuiopasdf\n", exitFailed},
+	} {
+		s := newSeat(t)
+		done := s.start(t.Context(), "vault", "passwd", "--dir", dir, "--key-file", key)
+		s.expect("press Enter to have one suggested")
+		if _, err := s.master.WriteString(c.typed); err != nil {
+			t.Fatal(err)
+		}
+		if code := ended(t, done); code != c.code {
+			t.Errorf("%s: exit %d\n%s", name, code, s.seen)
+		}
+		s.expect("it has 5 characters, at least 12 are needed")
+		if c.code == exitOK {
+			s.expect("is added")
+		} else {
+			s.expect("well-known words")
+		}
+		if again := strings.Count(s.seen, "New password again"); (again == 1) != (c.code == exitOK) || strings.Count(s.seen, "too easy to guess") != strings.Count(c.typed, "\n")-2*again {
+			t.Errorf("%s: it asks %d times for a weak one again\n%s", name, again, s.seen)
+		}
+	}
+}
+
 func readText(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)

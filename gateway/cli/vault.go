@@ -258,16 +258,12 @@ func (c *vaultPasswdCommand) newPassword(ctx context.Context, stdio *Stdio) (sec
 		}
 		return value.Text(), err
 	}
-	first, err := stdio.askSecret(ctx, "New password (or press Enter to have one suggested): ")
+	first, err := askNewPassword(ctx, stdio)
 	if errors.Is(err, errNoTerminal) {
 		return secret.String{}, usageError("the new password must be asked for, and there is no terminal: give --new-password-file or --new-password-fd")
 	}
 	if err != nil {
 		return secret.String{}, err
-	}
-	if first.IsZero() {
-		first = vault.SuggestPassphrase()
-		stdio.notef("Suggested password: %s\n", first.Reveal())
 	}
 	again, err := stdio.askSecret(ctx, "New password again: ")
 	if err != nil {
@@ -277,4 +273,23 @@ func (c *vaultPasswdCommand) newPassword(ctx context.Context, stdio *Stdio) (sec
 		return secret.String{}, errors.New("the two passwords differ; nothing was changed")
 	}
 	return first, nil
+}
+
+// askNewPassword asks once, not yet a second time to be sure. What is too easy to guess is refused here: nobody is to type it twice in vain.
+func askNewPassword(ctx context.Context, stdio *Stdio) (secret.String, error) {
+	for try := 1; ; try++ {
+		password, err := stdio.askSecret(ctx, "New password (or press Enter to have one suggested): ")
+		if err != nil {
+			return secret.String{}, err
+		}
+		if password.IsZero() {
+			password = vault.SuggestPassphrase()
+			stdio.notef("Suggested password: %s\n", password.Reveal())
+		}
+		err = vault.CheckPassword(password)
+		if err == nil || try == unlockTries {
+			return password, err
+		}
+		stdio.notef("%v\n", err)
+	}
 }
