@@ -78,3 +78,21 @@ func TestReadyLinesSpeakOfOtherMachinesWhereTheyCanConnect(t *testing.T) {
 		}
 	}
 }
+
+// TestEachClientsLinesStandAlone: one block is pasted, not all; a client that is not told what to trust tries again for minutes.
+func TestEachClientsLinesStandAlone(t *testing.T) {
+	c := newConsole(t)
+	for endpoint, ca := range map[string]string{"https://127.0.0.1:9710": "/x/ca.pem", "http://127.0.0.1:9710": ""} {
+		c.out.Reset()
+		if err := printReadyLines(&Stdio{In: c.in, Out: &c.out, Err: c.err}, &quickstartResult{Endpoint: endpoint, CACert: ca}); err != nil {
+			t.Fatal(err)
+		}
+		for client, variable := range map[string]string{"mc": "SSL_CERT_FILE", "aws cli": "AWS_CA_BUNDLE", "rclone": "SSL_CERT_FILE", "restic": "SSL_CERT_FILE"} {
+			_, from, _ := strings.Cut(c.out.String(), "\n# "+client)
+			block, _, ended := strings.Cut(from, "\n\n")
+			if !ended || strings.Contains(block, "export "+variable+"='/x/ca.pem'\n") != (ca != "") || ca == "" && strings.Contains(block, variable) {
+				t.Errorf("%s, %s:\n%s", endpoint, client, c.out.String())
+			}
+		}
+	}
+}
