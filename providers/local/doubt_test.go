@@ -81,6 +81,27 @@ func TestDeleteAgainAfterAFailedSync(t *testing.T) {
 	}
 }
 
+// TestOpenInDoubtEndsNoUpload starts again after a Complete whose object nobody made durable: its parts are all that the disk has, and stay.
+func TestOpenInDoubtEndsNoUpload(t *testing.T) {
+	m := newModelFS()
+	d := openModel(t, m)
+	put(t, d, "dir/a", "x")
+	up, parts := beginOnePart(t, d, "dir/k", "text")
+	failOnce(m, "syncdir", "dir,", syscall.EIO)
+	if _, err := d.Uploads().Complete(t.Context(), up, parts, &driver.PutOptions{}); !driver.Is(err, driver.UnknownOutcome) {
+		t.Fatalf("complete: %v", err)
+	}
+	m.locked = false
+	refusesChanges(t, openModel(t, m))
+	d = openModel(t, m.crashed(len(m.log)))
+	if _, err := d.Head(t.Context(), "dir/k"); !driver.Is(err, driver.NotFound) {
+		t.Fatalf("the disk has the object (%v), and this test shows nothing", err)
+	}
+	if left, _, err := d.Uploads().Read(t.Context(), up); err != nil || len(left) != 1 {
+		t.Errorf("neither the object nor its part outlast a crash: %v, %v", left, err)
+	}
+}
+
 // TestDoubtEnds lets the machine start anew, and then the operator take the file away; a damaged file says less, and is no reason to go on.
 func TestDoubtEnds(t *testing.T) {
 	m := newModelFS()

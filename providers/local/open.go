@@ -171,8 +171,10 @@ func (f *Folder) start(ctx context.Context, config *Config) error {
 	}
 	f.names.strict = verbatimRules{foldsCase: f.probe.FoldsCase, normalises: f.probe.Normalises, windows: volume.Windows}
 	f.clock.step = f.probe.TimeStep
-	if err := f.endAllPublished(ctx); err != nil {
-		return fmt.Errorf("end uploads that were completed: %w", err)
+	if doubt == nil { // else what is seen of an object proves nothing, and its upload's parts may be all that the disk has
+		if err := f.endAllPublished(ctx); err != nil {
+			return fmt.Errorf("end uploads that were completed: %w", err)
+		}
 	}
 	for _, warning := range f.probe.Warnings {
 		f.log.Warn("local folder", "reason", warning)

@@ -14,21 +14,13 @@ func TestCompleteAgainKeepsWhatWasWrittenSince(t *testing.T) {
 	for _, killed := range []bool{false, true} {
 		m := newModelFS()
 		d := openModel(t, m)
-		id, err := d.Uploads().Create(t.Context(), "k", func(string) ([]byte, error) { return []byte("first"), nil })
-		if err != nil {
-			t.Fatal(err)
-		}
-		up := driver.Upload{ID: id, Key: "k"}
-		part, err := d.Uploads().PutPart(t.Context(), up, 1, strings.NewReader("older"), 5)
-		if err != nil {
-			t.Fatal(err)
-		}
+		up, parts := beginOnePart(t, d, "k", "older")
 		complete := func() error {
-			_, err := d.Uploads().Complete(t.Context(), up, []driver.Part{*part}, &driver.PutOptions{})
+			_, err := d.Uploads().Complete(t.Context(), up, parts, &driver.PutOptions{})
 			return err
 		}
 		m.fault = func(call, path string) (error, bool) {
-			if call == "rename" && strings.HasSuffix(path, "/.parts") {
+			if call == "rename" && strings.HasPrefix(path, ".sallyport/tmp/") { // parts are taken away by this
 				return syscall.EIO, false
 			}
 			return nil, false
@@ -37,6 +29,9 @@ func TestCompleteAgainKeepsWhatWasWrittenSince(t *testing.T) {
 			t.Fatalf("complete whose object is there: %v", err)
 		}
 		m.fault = nil
+		if left, _, err := d.Uploads().Read(t.Context(), up); err != nil || len(left) != 1 {
+			t.Fatalf("the upload was ended, and this test shows nothing: %v, %v", left, err)
+		}
 		if killed { // its lock goes with it
 			_ = d.Close()
 			d = openModel(t, m)
@@ -51,4 +46,19 @@ func TestCompleteAgainKeepsWhatWasWrittenSince(t *testing.T) {
 			t.Errorf("killed %v: the object has %v bytes, %v", killed, info, err)
 		}
 	}
+}
+
+// beginOnePart begins an upload and sends its only part.
+func beginOnePart(t testing.TB, d driver.Driver, key, content string) (driver.Upload, []driver.Part) {
+	t.Helper()
+	id, err := d.Uploads().Create(t.Context(), key, func(string) ([]byte, error) { return []byte("first"), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := driver.Upload{ID: id, Key: key}
+	part, err := d.Uploads().PutPart(t.Context(), up, 1, strings.NewReader(content), int64(len(content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return up, []driver.Part{*part}
 }
