@@ -55,7 +55,7 @@ func (u uploads) Complete(ctx context.Context, up driver.Upload, parts []driver.
 	}
 	defer u.dropTemp(t)
 	steps := around{
-		before: func(t *temp) error { return u.notePublishing(up, t) },
+		before: func(t *temp) error { return u.notePublishing(up, p, t) },
 		after:  func() error { return u.endIfDurable(uploadDir(up.ID), p) },
 	}
 	if err := u.publish(ctx, t, up.Key, p, opts, &steps); err != nil {

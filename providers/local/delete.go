@@ -69,6 +69,9 @@ func (f *Folder) unlink(ctx context.Context, p string, opts *driver.DeleteOption
 	case opts.IfMatch != "" && f.etagOf(s) != opts.IfMatch:
 		return &driver.Error{Kind: driver.PreconditionFailed, Op: "Delete"}
 	}
+	if err := f.endBeforeChange(p); err != nil {
+		return err
+	}
 	err = f.files.Remove(p)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return nil

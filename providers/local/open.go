@@ -50,7 +50,7 @@ type Folder struct {
 	keys       namedLocks // serialises the last step of changes to one path
 	ends       namedLocks // serialises Complete and Abort of one upload
 	temps      nameSet    // being written: a sweep leaves them alone
-	publishing nameSet    // directories of uploads whose object may have been published while they could not be ended
+	publishing unended
 	buffers    sync.Pool
 	health     health
 	closed     atomic.Bool
@@ -117,7 +117,7 @@ func newFolder(files FileSystem, config *Config, opts *Options) *Folder {
 		files: files, syncDir: f.syncs.do, made: f.listing.changed, removed: f.listing.removed, pins: map[string]int{}, durable: map[string]struct{}{},
 	}
 	f.keys.held, f.ends.held = map[string]*namedLock{}, map[string]*namedLock{}
-	f.temps.live, f.publishing.live = map[string]struct{}{}, map[string]struct{}{}
+	f.temps.live, f.publishing.objects = map[string]struct{}{}, map[string]string{}
 	f.health.owed = map[string]struct{}{}
 	f.buffers.New = func() any { return new([copyBuffer]byte) }
 	return f

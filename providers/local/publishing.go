@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"sync"
 
 	"sallyport/providers/driver"
 )
@@ -18,8 +19,45 @@ import (
 // publishingName is in an upload's directory while its object may have been published. No note can be called so.
 const publishingName = ".publishing"
 
-// notePublishing writes down, durably, which revision is about to appear.
-func (u uploads) notePublishing(up driver.Upload, t *temp) error {
+// unended are the directories of uploads whose object may have been published while they could not be ended. Safe for concurrent use.
+type unended struct {
+	mu      sync.Mutex
+	objects map[string]string // the paths of the objects
+}
+
+func (s *unended) add(dir, p string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.objects[dir] = p
+}
+
+func (s *unended) drop(dir string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.objects, dir)
+}
+
+func (s *unended) has(dir string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.objects[dir]
+	return ok
+}
+
+// of returns the uploads of the object at p.
+func (s *unended) of(p string) (dirs []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for dir, object := range s.objects {
+		if object == p {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
+// notePublishing writes down, durably, which revision is about to appear at p.
+func (u uploads) notePublishing(up driver.Upload, p string, t *temp) error {
 	record := driver.EncodeNote(up, []byte(u.etagOf(t.stat)))
 	note, err := u.writeTemp(int64(len(record)), t.stat.ModTime, func(file File) error {
 		_, err := file.Write(record)
@@ -40,7 +78,7 @@ func (u uploads) notePublishing(up driver.Upload, t *temp) error {
 	case err != nil:
 		return fmt.Errorf("note what is published: %w", err)
 	}
-	u.publishing.add(dir)
+	u.publishing.add(dir, p)
 	return nil
 }
 
@@ -84,6 +122,24 @@ func (u uploads) endPublished(up driver.Upload, p string) (ended bool, err error
 	return err == nil, err
 }
 
+// endBeforeChange ends uploads that published what is at p and could not be ended yet. It is called with p locked, before somebody else changes it: once
+// the object is another one, the next Open cannot tell that they published theirs. An error means that the object must stay as it is.
+func (f *Folder) endBeforeChange(p string) error {
+	for _, dir := range f.publishing.of(p) {
+		published, err := f.wasPublished(dir, p)
+		if err == nil && published {
+			err = f.makeLast(p)
+		}
+		if err == nil && published || errors.Is(err, driver.ErrDamagedNote) {
+			err = uploads{f}.retire(dir)
+		}
+		if ignoreAbsent(err) != nil { // absent: it was aborted, or ended by another call
+			return fmt.Errorf("end the upload that made the object: %w", err)
+		}
+	}
+	return nil
+}
+
 // wasPublished reports whether the object at p is the revision that the upload in dir was about to publish.
 func (f *Folder) wasPublished(dir, p string) (bool, error) {
 	record, err := f.readNote(dir, publishingName)
@@ -109,7 +165,7 @@ func (f *Folder) makeLast(p string) error {
 }
 
 // endAllPublished does, before anybody else changes the folder, what a crash kept Complete from: it ends uploads whose object appeared. For the others it
-// drops the record: their object was locked, so that it did not appear.
+// drops the record: their object was locked, or changed only by who had ended them, so that it did not appear.
 func (f *Folder) endAllPublished(ctx context.Context) error {
 	u := uploads{f}
 	return f.eachUpload(ctx, func(dir string, first *noteRecord) error {

@@ -9,15 +9,21 @@ import (
 )
 
 // An upload whose object appeared, but which could not be ended, is never completed over what was written since: neither by the same process nor after
-// one was killed.
+// one was killed, be it before or after the newer write. While it still cannot be ended nobody changes its object.
 func TestCompleteAgainKeepsWhatWasWrittenSince(t *testing.T) {
-	for _, killed := range []bool{false, true} {
+	for _, killed := range []string{"never", "before the write", "after the write"} {
 		m := newModelFS()
 		d := openModel(t, m)
 		up, parts := beginOnePart(t, d, "k", "older")
 		complete := func() error {
 			_, err := d.Uploads().Complete(t.Context(), up, parts, &driver.PutOptions{})
 			return err
+		}
+		restart := func(when string) {
+			if killed == when { // its lock goes with it
+				_ = d.Close()
+				d = openModel(t, m)
+			}
 		}
 		m.fault = func(call, path string) (error, bool) {
 			if call == "rename" && strings.HasPrefix(path, ".sallyport/tmp/") { // parts are taken away by this
@@ -28,23 +34,53 @@ func TestCompleteAgainKeepsWhatWasWrittenSince(t *testing.T) {
 		if err := complete(); err != nil {
 			t.Fatalf("complete whose object is there: %v", err)
 		}
-		m.fault = nil
 		if left, _, err := d.Uploads().Read(t.Context(), up); err != nil || len(left) != 1 {
 			t.Fatalf("the upload was ended, and this test shows nothing: %v, %v", left, err)
 		}
-		if killed { // its lock goes with it
-			_ = d.Close()
-			d = openModel(t, m)
+		_, putErr := d.Put(t.Context(), "k", strings.NewReader("x"), 1, &driver.PutOptions{})
+		if deleteErr := d.Delete(t.Context(), "k", &driver.DeleteOptions{}); !driver.Is(putErr, driver.Unavailable) || !driver.Is(deleteErr, driver.Unavailable) {
+			t.Errorf("changes of an object whose upload cannot be ended: %v, %v", putErr, deleteErr)
 		}
+		m.fault = nil
+		restart("before the write")
 		if _, err := d.Put(t.Context(), "k", strings.NewReader("newer, acknowledged"), 19, &driver.PutOptions{}); err != nil {
 			t.Fatal(err)
 		}
+		restart("after the write")
 		if err := complete(); !driver.Is(err, driver.NoSuchUpload) {
-			t.Errorf("killed %v: complete again: %v", killed, err)
+			t.Errorf("killed %s: complete again: %v", killed, err)
 		}
 		if info, err := d.Head(t.Context(), "k"); err != nil || info.Size != 19 {
-			t.Errorf("killed %v: the object has %v bytes, %v", killed, info, err)
+			t.Errorf("killed %s: the object has %v bytes, %v", killed, info, err)
 		}
+	}
+}
+
+// A deleted object does not come back either.
+func TestCompleteAgainKeepsADelete(t *testing.T) {
+	m := newModelFS()
+	d := openModel(t, m)
+	up, parts := beginOnePart(t, d, "dir/k", "older")
+	m.fault = func(call, path string) (error, bool) {
+		if call == "rename" && strings.HasPrefix(path, ".sallyport/tmp/") {
+			return syscall.EIO, false
+		}
+		return nil, false
+	}
+	if _, err := d.Uploads().Complete(t.Context(), up, parts, &driver.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	m.fault = nil
+	if err := d.Delete(t.Context(), "dir/k", &driver.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	_ = d.Close()
+	d = openModel(t, m)
+	if _, err := d.Uploads().Complete(t.Context(), up, parts, &driver.PutOptions{}); !driver.Is(err, driver.NoSuchUpload) {
+		t.Errorf("complete again: %v", err)
+	}
+	if _, err := d.Head(t.Context(), "dir/k"); !driver.Is(err, driver.NotFound) {
+		t.Errorf("the object is back: %v", err)
 	}
 }
 

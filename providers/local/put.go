@@ -171,6 +171,9 @@ func (f *Folder) place(ctx context.Context, t *temp, p string, opts *driver.PutO
 	if err := f.checkConditions(old, opts); err != nil {
 		return err
 	}
+	if err := f.endBeforeChange(p); err != nil {
+		return err
+	}
 	if old.exists && !t.stat.ModTime.After(old.stat.ModTime) {
 		// Another write of this key was begun later and finished first.
 		if err := f.restamp(t, old); err != nil {
