@@ -222,6 +222,16 @@ func TestSingleMistakes(t *testing.T) {
 	}
 }
 
+// TestVaultWithoutBucketsIsOneMistake: that another vault has every bucket is no second one.
+func TestVaultWithoutBucketsIsOneMistake(t *testing.T) {
+	text := strings.Replace(strings.Replace(good, `["archive-*"]`, `["*"]`, 1), `provider: nas, buckets: ["*"]`, `provider: nas, buckets: []`, 1)
+	_, err := config.Parse([]byte(text), knownTypes())
+	requireProblems(t, err, "11 vaults[1].buckets")
+	if problems, ok := errors.AsType[config.Problems](err); !ok || len(problems) != 1 || strings.Contains(err.Error(), "already owns") {
+		t.Errorf("want one problem: %v", err)
+	}
+}
+
 func TestPlainHTTPIsForLoopback(t *testing.T) {
 	tls := ", tls: {cert_file: cert.pem, key_file: key.pem}"
 	for address, allowed := range map[string]bool{

@@ -165,7 +165,7 @@ func (c *Config) vaultProblems() Problems {
 		r.oneOf(at+".etag", cmp.Or(v.ETag, defaultETag), "md5", "opaque")
 		r.oneOf(at+".sse_c", cmp.Or(v.SSEC, defaultSSEC), "allow")
 		r.patterns(at+".buckets", v.Buckets)
-		if catchAll >= 0 {
+		if catchAll >= 0 && len(v.Buckets) > 0 {
 			r.add(at+".buckets", "vaults[%d] already owns every bucket, so this vault would never be used; put it first", catchAll)
 		} else if slices.Contains(v.Buckets, "*") {
 			catchAll = i
