@@ -103,7 +103,7 @@ func (d *doctor) certificate(now time.Time) {
 	}
 	pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
 	if err != nil {
-		d.fail("tls", err, "no client can connect")
+		d.fail("tls", err, "the gateway does not start")
 		return
 	}
 	leaf, err := x509.ParseCertificate(pair.Certificate[0])
@@ -151,7 +151,7 @@ func (d *doctor) vault(ctx context.Context, c *config.Vault) {
 	subject := "provider " + c.Provider
 	backend, readOnly, err := d.open(ctx, d.cfg.Providers[c.Provider])
 	if err != nil {
-		d.fail(subject, err, "vault "+c.Name+" cannot be used")
+		d.fail(subject, err, "the gateway does not start, and no vault of this configuration can be used")
 		return
 	}
 	store := providers.Open(c.Provider, backend, &providers.StoreOptions{SingleGateway: c.SingleGateway})
@@ -235,10 +235,10 @@ func (d *doctor) keys(ctx context.Context, c *config.Vault, store *providers.Sto
 	exists, err := v.Exists(ctx)
 	switch {
 	case err != nil:
-		d.fail(subject, err, "")
+		d.fail(subject, err, "the gateway does not start")
 		return
 	case !exists:
-		d.report(subject, probe.Failed, "there is no vault file", "make the vault with vault create, or put its file back")
+		d.report(subject, probe.Failed, "there is no vault file", "the gateway does not start; make the vault with vault create, or put its file back")
 		return
 	case c.Unlock == (config.Unlock{}):
 		d.report(subject, probe.OK, "the vault file is there; no key is configured, so it was not verified", "")

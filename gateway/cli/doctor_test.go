@@ -121,10 +121,13 @@ func TestDoctorFindsFaults(t *testing.T) {
 			k.writeCertificate(time.Now().Add(-time.Hour), time.Now().Add(year), "s3.example.test", "*.s3.example.test")
 			k.write("cert.pem", string(cert))
 		}, "private key does not match"},
-		"no folder":           {func(k *clinic) { mustRename(k.t, k.path("data"), k.path("elsewhere")) }, "no such file"},
-		"no vault file":       {func(k *clinic) { mustRename(k.t, k.path("data/.sallyport/vault"), k.path("vault")) }, "there is no vault file"},
-		"another key":         {func(k *clinic) { mustRename(k.t, keyFile(k.t), k.key) }, "opens none"},
-		"state dir is a file": {func(k *clinic) { mustRename(k.t, k.path("state"), k.path("old")); k.write("state", "") }, "not a directory"},
+		"no key for the certificate":     {func(k *clinic) { mustRename(k.t, k.path("tlskey.pem"), k.path("elsewhere.pem")) }, "the gateway does not start"},
+		"no folder and what follows":     {func(k *clinic) { mustRename(k.t, k.path("data"), k.path("elsewhere")) }, "the gateway does not start, and no vault"},
+		"no vault file and what follows": {func(k *clinic) { mustRename(k.t, k.path("data/.sallyport/vault"), k.path("vault")) }, "the gateway does not start; make the vault"},
+		"no folder":                      {func(k *clinic) { mustRename(k.t, k.path("data"), k.path("elsewhere")) }, "no such file"},
+		"no vault file":                  {func(k *clinic) { mustRename(k.t, k.path("data/.sallyport/vault"), k.path("vault")) }, "there is no vault file"},
+		"another key":                    {func(k *clinic) { mustRename(k.t, keyFile(k.t), k.key) }, "opens none"},
+		"state dir is a file":            {func(k *clinic) { mustRename(k.t, k.path("state"), k.path("old")); k.write("state", "") }, "not a directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newClinic(t)
