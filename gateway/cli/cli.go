@@ -54,7 +54,7 @@ func (e usageError) Error() string { return string(e) }
 type commands struct {
 	Quickstart quickstartCommand `cmd:"" help:"Make a vault in a folder if there is none, and serve it on this machine."`
 	Serve      serveCommand      `cmd:"" help:"Serve the vaults of a configuration file."`
-	Doctor     doctorCommand     `cmd:"" help:"Try everything a configuration relies on: files, clock, TLS, ports, storage, vaults."`
+	Doctor     doctorCommand     `cmd:"" help:"Try everything a configuration relies on: files, clock, TLS, ports, storage, vaults. config check looks at the document only."`
 	Vault      struct {
 		Create vaultCreateCommand `cmd:"" help:"Make a new vault in a root that holds none, with the secret that the configuration's unlock names if that file exists, and show a new 64-digit key once."`
 		Status vaultStatusCommand `cmd:"" help:"Show what is known of a vault; with its key or password, also its buckets."`
@@ -64,7 +64,7 @@ type commands struct {
 		New keyNewCommand `cmd:"" help:"Print a fresh 64-digit key, for vault create --key-file."`
 	} `cmd:"" help:"Keys."`
 	Config struct {
-		Check configCheckCommand `cmd:"" help:"Report every mistake in a configuration file."`
+		Check configCheckCommand `cmd:"" help:"Report every mistake in a configuration file. It looks at the document only, not at the files, storage and vaults it names: doctor does."`
 	} `cmd:"" help:"Configuration."`
 	Object struct {
 		Inspect objectInspectCommand `cmd:"" help:"Say what an encrypted file is; with its key, all of it."`

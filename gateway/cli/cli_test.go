@@ -402,3 +402,19 @@ func TestErrorsNameCommandsThatExist(t *testing.T) {
 		}
 	}
 }
+
+// helpOf returns the help of a command with its line breaks taken out.
+func helpOf(t *testing.T, command ...string) string {
+	t.Helper()
+	return strings.Join(strings.Fields(newConsole(t).want(0, "Usage:", append(command, "--help")...)), " ")
+}
+
+// TestHelpSaysWhatIsLookedAt: a valid document promises nothing of what it names, and the help says which command does.
+func TestHelpSaysWhatIsLookedAt(t *testing.T) {
+	if help := helpOf(t, "config", "check"); !strings.Contains(help, "the document only, not at the files, storage and vaults it names: doctor does") {
+		t.Errorf("config check says:\n%s", help)
+	}
+	if help := helpOf(t, "doctor"); !strings.Contains(help, "files, clock, TLS, ports, storage, vaults. config check looks at the document only") {
+		t.Errorf("doctor says:\n%s", help)
+	}
+}
