@@ -52,11 +52,11 @@ func (e usageError) Error() string { return string(e) }
 
 // commands is the whole command line.
 type commands struct {
-	Quickstart quickstartCommand `cmd:"" help:"Make a vault in a folder if there is none, and serve it on this machine."`
+	Quickstart quickstartCommand `cmd:"" help:"Make a vault in a folder if there is none, and serve it on this machine. Take an empty folder: other programs' files in it are left alone, neither encrypted nor served; if one looks like an object, no vault is made."`
 	Serve      serveCommand      `cmd:"" help:"Serve the vaults of a configuration file."`
 	Doctor     doctorCommand     `cmd:"" help:"Try everything a configuration relies on: files, clock, TLS, ports, storage, vaults. config check looks at the document only."`
 	Vault      struct {
-		Create vaultCreateCommand `cmd:"" help:"Make a new vault in a root that holds none, with the secret that the configuration's unlock names if that file exists, and show a new 64-digit key once."`
+		Create vaultCreateCommand `cmd:"" help:"Make a new vault in a root that holds none, with the secret that the configuration's unlock names if that file exists, and show a new 64-digit key once. Take an empty folder: other programs' files in it are left alone, neither encrypted nor served; if one looks like an object, no vault is made."`
 		Status vaultStatusCommand `cmd:"" help:"Show what is known of a vault; with its key or password, also its buckets."`
 		Passwd vaultPasswdCommand `cmd:"" help:"Add a password, or change it: the old one then opens nothing new."`
 	} `cmd:"" help:"Make and look after vaults."`

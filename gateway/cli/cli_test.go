@@ -418,3 +418,23 @@ func TestHelpSaysWhatIsLookedAt(t *testing.T) {
 		t.Errorf("doctor says:\n%s", help)
 	}
 }
+
+// TestForeignFilesInANewRoot: the help says what becomes of them.
+func TestForeignFilesInANewRoot(t *testing.T) {
+	for _, command := range [][]string{{"quickstart"}, {"vault", "create"}} {
+		if help := helpOf(t, command...); !strings.Contains(help, "files in it are left alone, neither encrypted nor served; if one looks like an object, no vault is made") {
+			t.Errorf("%v says:\n%s", command, help)
+		}
+	}
+	for name, code := range map[string]int{"Photo.JPG": exitOK, "photo.jpg": exitFailed} {
+		dir := t.TempDir()
+		photo := filepath.Join(dir, "data", name)
+		if err := errors.Join(os.Mkdir(filepath.Join(dir, "data"), 0o700), os.WriteFile(photo, []byte("a photo"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		newConsole(t).want(code, "", "vault", "create", "--dir", dir, "--yes")
+		if text, err := os.ReadFile(photo); err != nil || string(text) != "a photo" {
+			t.Errorf("%s became %q, %v", name, text, err)
+		}
+	}
+}
