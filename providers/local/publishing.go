@@ -180,17 +180,19 @@ func (f *Folder) endAllPublished(ctx context.Context) error {
 		}
 		published, err := f.wasPublished(dir, p)
 		switch {
-		case errors.Is(err, driver.ErrDamagedNote):
-			return u.retire(dir)
-		case err != nil:
-			return err
-		case !published:
+		case err == nil && !published:
 			u.dropPublishing(dir)
 			return nil
+		case err == nil:
+			err = f.makeLast(p)
 		}
-		if err := f.makeLast(p); err != nil {
-			return err
+		if err == nil || errors.Is(err, driver.ErrDamagedNote) {
+			err = u.retire(dir)
 		}
-		return u.retire(dir)
+		if err != nil { // one upload is no reason not to serve the rest
+			f.log.Warn("local folder: a completed upload could not be ended; its object cannot be changed before it is", "path", dir, "error", err)
+			f.publishing.add(dir, p)
+		}
+		return nil
 	})
 }

@@ -84,6 +84,37 @@ func TestCompleteAgainKeepsADelete(t *testing.T) {
 	}
 }
 
+// A folder opens although an upload cannot be ended, and its object stays as it is until that is done.
+func TestOpenWithAnUploadThatCannotBeEnded(t *testing.T) {
+	m := newModelFS()
+	d := openModel(t, m)
+	up, parts := beginOnePart(t, d, "k", "older")
+	m.fault = func(call, path string) (error, bool) {
+		if call == "rename" && strings.HasPrefix(path, ".sallyport/tmp/") && !strings.HasSuffix(path, "-moved") { // but the probe's
+			return syscall.EIO, false
+		}
+		return nil, false
+	}
+	if _, err := d.Uploads().Complete(t.Context(), up, parts, &driver.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	_ = d.Close()
+	d = openModel(t, m)
+	if got := get(t, d, "k"); got != "older" {
+		t.Errorf("reads %q", got)
+	}
+	if err := d.Delete(t.Context(), "k", &driver.DeleteOptions{}); !driver.Is(err, driver.Unavailable) {
+		t.Errorf("delete of an object whose upload cannot be ended: %v", err)
+	}
+	m.fault = nil
+	if err := d.Delete(t.Context(), "k", &driver.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Uploads().Complete(t.Context(), up, parts, &driver.PutOptions{}); !driver.Is(err, driver.NoSuchUpload) {
+		t.Errorf("complete again: %v", err)
+	}
+}
+
 // beginOnePart begins an upload and sends its only part.
 func beginOnePart(t testing.TB, d driver.Driver, key, content string) (driver.Upload, []driver.Part) {
 	t.Helper()
