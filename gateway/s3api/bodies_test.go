@@ -237,6 +237,34 @@ func TestFramingNeverReachesTheObject(t *testing.T) {
 	}
 }
 
+// TestFramingWithoutStreamingIsRefused: whoever says that the body is framed, and not so in x-amz-content-sha256, would find the framing in the object.
+func TestFramingWithoutStreamingIsRefused(t *testing.T) {
+	s := newSite(t, siteOptions{})
+	framed := []byte("3;chunk-signature=0\r\nabc\r\n0;chunk-signature=0\r\n\r\n")
+	bodyRoutes(t, s, func(t *testing.T, target string, check func(t *testing.T)) {
+		for _, f := range []form{formHashed, formUnsigned, formPresigned} {
+			for _, header := range []string{
+				"x-amz-decoded-content-length: 3", "x-amz-decoded-content-length: ", "x-amz-decoded-content-length: -1", "Content-Encoding: aws-chunked", "Content-Encoding: gzip, AWS-chunked",
+			} {
+				if a := s.do(f, http.MethodPut, target, framed, header); a.status != 400 {
+					t.Errorf("%s, %s: %s", f, header, a)
+				}
+				check(t)
+			}
+		}
+		presigned := target + map[bool]string{true: "&", false: "?"}[strings.Contains(target, "?")] + "x-amz-decoded-content-length=3"
+		if a := s.do(formPresigned, http.MethodPut, presigned, framed); a.status != 400 {
+			t.Errorf("in the URL: %s", a)
+		}
+		check(t)
+	})
+	// Needless and true.
+	s.put("k", framed, fmt.Sprintf("x-amz-decoded-content-length: %d", len(framed)))
+	if a := s.ask(http.MethodGet, "/"+testBucket+"/k", nil); !bytes.Equal(a.body, framed) {
+		t.Errorf("have %q", a.body)
+	}
+}
+
 func TestChecksumsAreReplayed(t *testing.T) {
 	s := newSite(t, siteOptions{})
 	body := pattern(200000)

@@ -31,7 +31,7 @@ type decoded struct {
 // decode finds the body's size and takes off aws-chunked framing. It is the one way to a body, for every operation and every way of signing.
 func (c *call) decode() (*decoded, error) {
 	mode := c.signed.Payload.Mode
-	names, err := awschunked.ParseTrailerNames(c.r.Header)
+	names, err := awschunked.ParseTrailerNames(c.headers)
 	if err != nil {
 		return nil, err
 	}
@@ -45,9 +45,12 @@ func (c *call) decode() (*decoded, error) {
 		if c.r.ContentLength < 0 {
 			return nil, refuse("MissingContentLength", "You must provide the Content-Length HTTP header.")
 		}
+		if err := checkUnframed(c.headers, c.r.ContentLength); err != nil {
+			return nil, err
+		}
 		return &decoded{source: c.body, size: c.r.ContentLength}, nil
 	}
-	size, err := awschunked.ParseDecodedLength(c.r.Header)
+	size, err := awschunked.ParseDecodedLength(c.headers)
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +70,22 @@ func (c *call) decode() (*decoded, error) {
 		return nil, err
 	}
 	return &decoded{source: reader, size: size, names: names, trailer: reader.Trailer}, nil
+}
+
+// checkUnframed refuses a body that is said to have another length without its framing: nothing would take the framing off, and it would be stored as
+// the object.
+func checkUnframed(h http.Header, length int64) error {
+	if _, said := h["X-Amz-Decoded-Content-Length"]; !said {
+		return nil
+	}
+	size, err := awschunked.ParseDecodedLength(h)
+	if err != nil {
+		return err
+	}
+	if size != length {
+		return refuse("InvalidRequest", "A body with another x-amz-decoded-content-length than its Content-Length needs a STREAMING-* value in x-amz-content-sha256.")
+	}
+	return nil
 }
 
 // promised is a body that is held to what the request says about it, and what it says.

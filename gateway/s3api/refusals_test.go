@@ -38,6 +38,8 @@ func TestNothingIsAcceptedAndIgnored(t *testing.T) {
 		"x-amz-expected-bucket-owner: 123456789012":                 "AccessDenied",
 		"x-amz-security-token: abc":                                 "InvalidToken",
 		"x-amz-something-new: 1":                                    "NotImplemented",
+		"Content-Range: bytes 5-9/10":                               "NotImplemented",
+		"Content-Range: ":                                           "NotImplemented",
 		"x-sallyport-anything: 1":                                   "InvalidArgument",
 		"X-SALLYPORT-Key: 1":                                        "InvalidArgument",
 	} {

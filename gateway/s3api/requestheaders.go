@@ -104,7 +104,12 @@ func checkHeaders(h http.Header, op *operation) error {
 	if op.headers&anyHeaders != 0 {
 		return nil
 	}
-	if op.method != http.MethodGet && op.method != http.MethodHead && op.headers&writeConditionHeaders == 0 {
+	reads := op.method == http.MethodGet || op.method == http.MethodHead
+	if _, partial := h["Content-Range"]; partial && !reads {
+		// Whoever sends it means a piece of the object (RFC 9110 section 14.5), which stored as the whole would be the end of the rest.
+		return notImplementedHeader("content-range")
+	}
+	if !reads && op.headers&writeConditionHeaders == 0 {
 		for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
 			if h.Get(name) != "" {
 				return notImplementedHeader(name)
