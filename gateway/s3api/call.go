@@ -64,8 +64,12 @@ func (c *call) authenticate() error {
 		}
 		return err
 	}
-	c.event.SetAccessKey(signed.AccessKey)
 	secretKey, who := c.h.credentials.Lookup(signed.AccessKey)
+	if who == nil {
+		c.event.SetAccessKeyUnknown()
+	} else {
+		c.event.SetAccessKey(who.Name())
+	}
 	verifier, err := signed.Verify(c.r, sigv4.NewSecret(secretKey.Reveal()), c.h.region, c.h.now())
 	if who == nil {
 		if mismatch, ok := errors.AsType[*sigv4.Error](err); err == nil || ok && mismatch.Reason == sigv4.SignatureMismatch {

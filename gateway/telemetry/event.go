@@ -60,8 +60,11 @@ func (e *Event) SetBucket(name string) { e.set(func() { e.bucket = plausibleBuck
 // SetVault says which vault owns the bucket.
 func (e *Event) SetVault(name string) { e.set(func() { e.vault = name }) }
 
-// SetAccessKey keeps the beginning of the access key id.
-func (e *Event) SetAccessKey(id string) { e.set(func() { e.accessKey = ShortAccessKey(id) }) }
+// SetAccessKey says which access key of the configuration the request names, see [AccessKey].
+func (e *Event) SetAccessKey(id string) { e.set(func() { e.accessKey = id }) }
+
+// SetAccessKeyUnknown says that the request names an access key that is not of the configuration, and keeps it out of the log.
+func (e *Event) SetAccessKeyUnknown() { e.SetAccessKey("(unknown)") }
 
 // SetStatus says which HTTP status was sent.
 func (e *Event) SetStatus(status int) { e.set(func() { e.status = status }) }
@@ -123,7 +126,7 @@ func (e *Event) attrs(took time.Duration) []slog.Attr {
 		attrs = append(attrs, Vault(e.vault))
 	}
 	if e.accessKey != "" {
-		attrs = append(attrs, slog.String(KeyAccessKey, e.accessKey))
+		attrs = append(attrs, AccessKey(e.accessKey))
 	}
 	attrs = append(attrs, Status(e.status))
 	if e.code != "" {

@@ -41,7 +41,7 @@ func TestEventBecomesOneLine(t *testing.T) {
 	line := finish(t, event)
 	for key, want := range map[string]any{
 		"level": "ERROR", "msg": "request", "request_id": "id-1", "method": "PUT", "operation": "PutObject", "bucket": "photos", "vault": "home",
-		"access_key": "SPABCD…", "status": 507.0, "code": "InsufficientCapacity", "bytes_in": 15.0, "bytes_out": 7.0, "ms": 1.5,
+		"access_key": "SPABCDEFGHIJKLMNOPQRSTUVWXYZ", "status": 507.0, "code": "InsufficientCapacity", "bytes_in": 15.0, "bytes_out": 7.0, "ms": 1.5,
 		"error": "write object: no space",
 	} {
 		if line[key] != want {
@@ -120,12 +120,20 @@ func TestEventConcurrently(t *testing.T) {
 	group.Wait()
 }
 
-func TestShortAccessKey(t *testing.T) {
+func TestAccessKeysAreLoggedWhole(t *testing.T) {
 	for id, want := range map[string]string{
-		"": "", "a": "…", "AKIAIOSFODN": "…", "AKIAIOSFODNN": "AKIAIO…", "SPABCDEFGHIJKLMNOPQRSTUVWXYZ": "SPABCD…", "AKI\nIOSFODNN7": "…", "äöüäöüäöü": "…",
+		"a": "a", "AKIAIOSFODNN7EXAMPLE": "AKIAIOSFODNN7EXAMPLE", strings.Repeat("a", 128): strings.Repeat("a", 128), "!#.:;~": "!#.:;~",
+		strings.Repeat("a", 129): "(invalid)", "AKI\nIOSFODNN7": "(invalid)", "AKIA IOSF": "(invalid)", "äöü": "(invalid)", "a\x7f": "(invalid)",
 	} {
-		if got := telemetry.ShortAccessKey(id); got != want {
-			t.Errorf("ShortAccessKey(%q) = %q, want %q", id, got, want)
+		event := telemetry.NewEvent("id-1", "GET", arrival)
+		event.SetAccessKey(id)
+		if got := finish(t, event)["access_key"]; got != want {
+			t.Errorf("SetAccessKey(%q) gives %q, want %q", id, got, want)
 		}
+	}
+	event := telemetry.NewEvent("id-1", "GET", arrival)
+	event.SetAccessKeyUnknown()
+	if got := finish(t, event)["access_key"]; got != "(unknown)" {
+		t.Errorf("an unknown access key is logged as %q", got)
 	}
 }

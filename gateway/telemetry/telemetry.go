@@ -2,7 +2,7 @@
 // metrics, and the log handler.
 //
 // It promises that a log line holds only attributes of the list in this package: the handler replaces the value of every other one,
-// and of every value that is not a plain string, number, time, duration or error. Access key ids are shortened, unknown methods and
+// and of every value that is not a plain string, number, time, duration or error. Access key ids that are not of the configuration, unknown methods and
 // impossible bucket names are replaced, so that what a client sends cannot flood a log or a metric with values of its choice.
 //
 // It does not promise that an error's text or a message is free of secrets: whoever writes those keeps secrets in types that print as
@@ -27,7 +27,7 @@ const (
 	KeyBytesIn    = "bytes_in"
 	KeyBytesOut   = "bytes_out"
 	KeyMillis     = "ms"
-	KeyAccessKey  = "access_key" // shortened
+	KeyAccessKey  = "access_key" // of the configuration, never what a client invents
 	KeyError      = "error"
 	KeyVault      = "vault"
 	KeyGeneration = "generation"
@@ -79,8 +79,9 @@ func Millis(d time.Duration) slog.Attr {
 	return slog.Float64(KeyMillis, float64(d.Microseconds())/1000)
 }
 
-// AccessKey is the beginning of an access key id, see [ShortAccessKey].
-func AccessKey(id string) slog.Attr { return slog.String(KeyAccessKey, ShortAccessKey(id)) }
+// AccessKey is the id of an access key of the configuration, which is no secret. What a client sends in its place may be one, its secret key by
+// mistake, and is not for the log. What cannot be an id becomes (invalid).
+func AccessKey(id string) slog.Attr { return slog.String(KeyAccessKey, plausibleAccessKey(id)) }
 
 // Error is an error's text.
 func Error(err error) slog.Attr {
@@ -126,23 +127,19 @@ func Reason(text string) slog.Attr { return slog.String(KeyReason, text) }
 // Object is an object's key. It belongs only where somebody must look at that object: an integrity alarm, say, never every request.
 func Object(key string) slog.Attr { return slog.String(KeyObject, key) }
 
-const shownOfAccessKey = 6
+// maxAccessKey is the length of the longest access key id that can be configured.
+const maxAccessKey = 128
 
-// ShortAccessKey returns the first six characters of an access key id and an ellipsis, and only the ellipsis for an id shorter than
-// twelve. An access key id is half of a sealed credential, so it is never logged whole.
-func ShortAccessKey(id string) string {
-	if id == "" {
-		return ""
+func plausibleAccessKey(id string) string {
+	if len(id) > maxAccessKey {
+		return "(invalid)"
 	}
-	if len(id) < 2*shownOfAccessKey {
-		return "…"
-	}
-	for i := range shownOfAccessKey {
+	for i := range len(id) {
 		if c := id[i]; c <= ' ' || c > '~' {
-			return "…"
+			return "(invalid)"
 		}
 	}
-	return id[:shownOfAccessKey] + "…"
+	return id
 }
 
 func knownMethod(method string) string {
