@@ -206,12 +206,23 @@ func transfers() []string {
 	return []string{"PutObject", "CopyObject", "CreateMultipartUpload", "UploadPart", "UploadPartCopy", "CompleteMultipartUpload"}
 }
 
-// noServerErrors fails the test if any request ended in a 5xx.
+// noServerErrors fails the test if any request ended in a 5xx. Being told to come later is none: clients with more workers than a key's share of places
+// meet it on a busy machine, and come again by themselves.
 func (g *gateway) noServerErrors(t testing.TB) {
 	t.Helper()
+	later := 0
+	defer func() {
+		if later > 0 {
+			t.Logf("%d requests were told to come later", later)
+		}
+	}()
 	for line := range bytes.Lines([]byte(g.stderr.String())) {
 		var r request
 		if err := json.Unmarshal(line, &r); err == nil && r.Message == "request" && r.Status >= 500 && r.Status != http.StatusNotImplemented {
+			if r.Code == "SlowDown" {
+				later++
+				continue
+			}
 			t.Errorf("a request failed in the gateway: %s", line)
 		}
 	}
