@@ -7,6 +7,8 @@ import (
 	"io"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"sallyport/providers/driver"
 )
 
@@ -14,11 +16,12 @@ const (
 	leastSplitPart = 5 << 20  // bytes; also S3's own minimum
 	mostBuffered   = 16 << 20 // bytes; longer parts are streamed, because memory per body is bounded
 	mostTail       = 64 << 10 // bytes of the last part that are kept to recognise the object by
+	partsInMemory  = 2        // of each body
 	cleanUpWithin  = 30 * time.Second
 )
 
 // splitter sends one long body as an upload of its own. A part is held in memory until it is stored, so that the layer below can send
-// it again; meanwhile the next one is read into a second buffer. Only a body of more than 160 GB has parts too long for that.
+// it again; meanwhile the next one is read into a second buffer and sent too. Only a body of more than 160 GB has parts too long for that.
 type splitter struct {
 	d       driver.Driver
 	caps    driver.Capabilities
@@ -131,57 +134,53 @@ func (j *splitPut) sendStreamed(ctx context.Context) error {
 	return nil
 }
 
-// sendBuffered reads in this goroutine, as the contract has it, and sends in another.
+// sendBuffered reads in this goroutine, as the contract has it, and sends in others, so that a part may be on its way while the service is still
+// making the one before it durable.
 func (j *splitPut) sendBuffered(ctx context.Context) error {
-	sendCtx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	filled, free := make(chan []byte), make(chan []byte, 2)
-	for range 2 {
+	free := make(chan []byte, partsInMemory)
+	for range partsInMemory {
 		buf := j.buffers.get(j.partSize)
 		defer j.buffers.put(buf)
 		free <- buf.bytes
 	}
-	var sendErr error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for data := range filled {
-			var part *Part
-			part, sendErr = j.d.Uploads().PutPart(sendCtx, j.up, len(j.parts)+1, bytes.NewReader(data), int64(len(data)))
-			if sendErr != nil {
-				cancel()
-				return
+	senders, sendCtx := errgroup.WithContext(ctx)
+	j.parts = make([]Part, (j.size+j.partSize-1)/j.partSize)
+	var last []byte
+	readErr := j.fill(sendCtx, free, func(n int, data []byte) {
+		last = data
+		senders.Go(func() error {
+			part, err := j.d.Uploads().PutPart(sendCtx, j.up, n, bytes.NewReader(data), int64(len(data)))
+			if err != nil {
+				return err
 			}
-			j.parts = append(j.parts, *part)
-			j.tail = data
+			j.parts[n-1] = *part
 			free <- data
-		}
-	}()
-	readErr := j.fill(ctx, filled, free, done)
-	close(filled)
+			return nil
+		})
+	})
 	if readErr != nil {
-		cancel() // of the part under way: the whole has failed
+		cancel() // of the parts under way: the whole has failed
 	}
-	<-done
-	j.tail = bytes.Clone(j.tail[max(0, len(j.tail)-mostTail):]) // the buffers go back
-	stopped := errors.Is(readErr, errSenderGone)
-	if sendErr != nil && (readErr == nil || stopped || !driver.Is(sendErr, Canceled)) {
+	sendErr := senders.Wait()
+	j.tail = bytes.Clone(last[max(0, len(last)-mostTail):]) // the buffers go back
+	if sendErr != nil && (readErr == nil || !driver.Is(sendErr, Canceled)) {
 		return sendErr
 	}
 	return readErr
 }
 
-var errSenderGone = errors.New("sender has stopped")
-
-func (j *splitPut) fill(ctx context.Context, filled chan<- []byte, free <-chan []byte, done <-chan struct{}) error {
-	for off := int64(0); off < j.size; off += j.partSize {
+// fill reads the body part by part and hands each to send as soon as it is whole. It stops when ctx ends, as it does when a part could not be sent.
+func (j *splitPut) fill(ctx context.Context, free <-chan []byte, send func(n int, data []byte)) error {
+	for n := 1; n <= len(j.parts); n++ {
 		var buf []byte
 		select {
 		case buf = <-free:
-		case <-done:
-			return errSenderGone
+		case <-ctx.Done():
+			return &Error{Kind: Canceled, Op: "Put", Key: j.up.Key, Err: context.Cause(ctx)}
 		}
-		buf = buf[:min(j.partSize, j.size-off)]
+		buf = buf[:min(j.partSize, j.size-int64(n-1)*j.partSize)]
 		if _, err := io.ReadFull(j.body, buf); err != nil {
 			kind := BadBody
 			if ctx.Err() != nil {
@@ -189,11 +188,7 @@ func (j *splitPut) fill(ctx context.Context, filled chan<- []byte, free <-chan [
 			}
 			return &Error{Kind: kind, Op: "Put", Key: j.up.Key, Err: err}
 		}
-		select {
-		case filled <- buf:
-		case <-done:
-			return errSenderGone
-		}
+		send(n, buf)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -130,6 +131,56 @@ func TestSplitPutThatFailsLeavesTheOldObject(t *testing.T) {
 			})
 		})
 	}
+}
+
+// pairs is a driver whose first PutPart waits until the second has begun.
+type pairs struct {
+	driver.Driver
+	begun  atomic.Int32
+	second chan struct{}
+	most   int32 // parts begun when all that could go on had
+}
+
+func (p *pairs) Uploads() driver.Uploads { return pairedUploads{p.Driver.Uploads(), p} }
+
+type pairedUploads struct {
+	driver.Uploads
+	p *pairs
+}
+
+func (u pairedUploads) PutPart(ctx context.Context, up driver.Upload, n int, body io.Reader, size int64) (*driver.Part, error) {
+	switch u.p.begun.Add(1) {
+	case 1:
+		<-u.p.second // for ever, and synctest says so, if parts go one after the other
+	case 2:
+		synctest.Wait()
+		u.p.most = u.p.begun.Load()
+		close(u.p.second)
+	}
+	return u.Uploads.PutPart(ctx, up, n, body, size)
+}
+
+// A part is sent while the one before it is not answered yet; a third waits for memory.
+func TestSplitPutSendsTwoPartsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pairs{Driver: mem.New(&mem.Options{SplitAbove: splitPart}), second: make(chan struct{})}
+		store := providers.Open("test", p, &providers.StoreOptions{SplitPart: splitPart})
+		const size = 5 * splitPart
+		if _, err := store.Put(t.Context(), "k", bytes.NewReader(someBytes[:size]), size, nil); err != nil {
+			t.Fatal(err)
+		}
+		if p.most != 2 {
+			t.Errorf("%d parts were on their way at once, want 2", p.most)
+		}
+		r, _, err := store.Get(t.Context(), "k", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, someBytes[:size]) {
+			t.Errorf("read back %d bytes, %v; want %d in their order", len(got), err, size)
+		}
+	})
 }
 
 func TestSplitPutEndsWithContext(t *testing.T) {
