@@ -77,9 +77,6 @@ const (
 	BadBody            = driver.BadBody
 )
 
-// KindOf returns the kind of the first *Error in err's tree, and Internal when there is none. KindOf(nil) panics.
-func KindOf(err error) Kind { return driver.KindOf(err) }
-
 // Is reports whether err is a provider error of kind k.
 func Is(err error, k Kind) bool { return driver.Is(err, k) }
 

@@ -150,12 +150,6 @@ func NewOpener(key *[KeySize]byte, context, header []byte) (*Opener, error) {
 	return &Opener{cipher: c}, nil
 }
 
-// Commitment computes the commitment of key, context and salt: the one a message sealed with them carries.
-func Commitment(key *[KeySize]byte, context []byte, salt *[SaltSize]byte) [CommitmentSize]byte {
-	_, commitment := derive(key, context, salt[:])
-	return commitment
-}
-
 // Chunk opens one chunk, appending its plaintext to dst; the caller knows from its length whether it is the last one. On an error
 // nothing is returned and the room behind dst holds zeros or what it held before. The plaintext may take the place of the
 // ciphertext (dst = sealed[:0]).

@@ -60,9 +60,6 @@ func TableRange(total int64, n int) (off, length int64) {
 // Plain returns the object's plaintext length.
 func (l *Layout) Plain() int64 { return l.plain }
 
-// Total returns the file's length.
-func (l *Layout) Total() int64 { return l.total }
-
 // Identity returns the clear bytes of the object.
 func (l *Layout) Identity() Identity { return l.id }
 

@@ -85,9 +85,6 @@ func NewObjectReader(id Identity, secret keys.ObjectSecret, plain int64, src io.
 // Size returns the file's length in bytes: [CanonicalSize].
 func (o *ObjectReader) Size() int64 { return CanonicalSize(o.plain) }
 
-// Commitment returns the frame's commitment, known before anything is read.
-func (o *ObjectReader) Commitment() [32]byte { return o.frame.Commitment() }
-
 // Read yields the file's bytes, then [io.EOF]. An error latches.
 func (o *ObjectReader) Read(p []byte) (int, error) {
 	if o.err != nil {

@@ -20,7 +20,6 @@ type Event struct {
 	mu        sync.Mutex
 	operation string
 	bucket    string
-	vault     string
 	accessKey string
 	status    int
 	code      string
@@ -33,21 +32,6 @@ func NewEvent(requestID, method string, began time.Time) *Event {
 	return &Event{requestID: requestID, method: knownMethod(method), began: began}
 }
 
-type eventKey struct{}
-
-// WithEvent returns a context that carries the event.
-func WithEvent(ctx context.Context, event *Event) context.Context {
-	return context.WithValue(ctx, eventKey{}, event)
-}
-
-// From returns the event that ctx carries. Without one it returns an event that nobody reads, so that callers need no check.
-func From(ctx context.Context) *Event {
-	if event, ok := ctx.Value(eventKey{}).(*Event); ok && event != nil {
-		return event
-	}
-	return &Event{}
-}
-
 // RequestID returns the id that the client sees too.
 func (e *Event) RequestID() string { return e.requestID }
 
@@ -56,9 +40,6 @@ func (e *Event) SetOperation(name string) { e.set(func() { e.operation = name })
 
 // SetBucket says which bucket the request names; what cannot be a bucket name is replaced.
 func (e *Event) SetBucket(name string) { e.set(func() { e.bucket = plausibleBucket(name) }) }
-
-// SetVault says which vault owns the bucket.
-func (e *Event) SetVault(name string) { e.set(func() { e.vault = name }) }
 
 // SetAccessKey says which access key of the configuration the request names, see [AccessKey].
 func (e *Event) SetAccessKey(id string) { e.set(func() { e.accessKey = id }) }
@@ -121,9 +102,6 @@ func (e *Event) attrs(took time.Duration) []slog.Attr {
 	attrs := []slog.Attr{RequestID(e.requestID), Method(e.method), Operation(e.operation)}
 	if e.bucket != "" {
 		attrs = append(attrs, slog.String(KeyBucket, e.bucket))
-	}
-	if e.vault != "" {
-		attrs = append(attrs, Vault(e.vault))
 	}
 	if e.accessKey != "" {
 		attrs = append(attrs, AccessKey(e.accessKey))

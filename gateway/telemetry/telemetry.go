@@ -97,18 +97,6 @@ func Vault(name string) slog.Attr { return slog.String(KeyVault, name) }
 // Generation is the number of a vault file.
 func Generation(number uint64) slog.Attr { return slog.Uint64(KeyGeneration, number) }
 
-// Epoch is the number of a vault's key.
-func Epoch(number uint32) slog.Attr { return slog.Uint64(KeyEpoch, uint64(number)) }
-
-// Provider is a provider's name in the configuration.
-func Provider(name string) slog.Attr { return slog.String(KeyProvider, name) }
-
-// Kind is the kind of a provider's error.
-func Kind(kind string) slog.Attr { return slog.String(KeyKind, kind) }
-
-// Attempt counts from 1.
-func Attempt(number int) slog.Attr { return slog.Int(KeyAttempt, number) }
-
 // Count is how many of what the message speaks of.
 func Count(number int64) slog.Attr { return slog.Int64(KeyCount, number) }
 
