@@ -127,12 +127,12 @@ func New(opts *Options) http.Handler {
 
 // ServeHTTP answers one request.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
 	event := telemetry.NewEvent(newRequestID(), r.Method, h.now())
-	ctx := telemetry.WithEvent(r.Context(), event)
 	if h.metrics != nil {
 		defer h.metrics.RequestBegan()()
 	}
-	c := newCall(h, w, r.WithContext(ctx), event)
+	c := newCall(h, w, r, event)
 	completed := false
 	defer func() {
 		if completed {

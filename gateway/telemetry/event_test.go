@@ -31,7 +31,6 @@ func TestEventBecomesOneLine(t *testing.T) {
 	event := telemetry.NewEvent("id-1", "PUT", arrival)
 	event.SetOperation("PutObject")
 	event.SetBucket("photos")
-	event.SetVault("home")
 	event.SetAccessKey("SPABCDEFGHIJKLMNOPQRSTUVWXYZ")
 	event.SetStatus(507)
 	event.SetError("InsufficientCapacity", errors.New("write object: no space"))
@@ -40,7 +39,7 @@ func TestEventBecomesOneLine(t *testing.T) {
 	event.AddBytesOut(7)
 	line := finish(t, event)
 	for key, want := range map[string]any{
-		"level": "ERROR", "msg": "request", "request_id": "id-1", "method": "PUT", "operation": "PutObject", "bucket": "photos", "vault": "home",
+		"level": "ERROR", "msg": "request", "request_id": "id-1", "method": "PUT", "operation": "PutObject", "bucket": "photos",
 		"access_key": "SPABCDEFGHIJKLMNOPQRSTUVWXYZ", "status": 507.0, "code": "InsufficientCapacity", "bytes_in": 15.0, "bytes_out": 7.0, "ms": 1.5,
 		"error": "write object: no space",
 	} {
@@ -52,7 +51,7 @@ func TestEventBecomesOneLine(t *testing.T) {
 
 func TestEventLeavesOutTheUnknown(t *testing.T) {
 	line := finish(t, telemetry.NewEvent("id-1", "GET", arrival))
-	for _, key := range []string{"bucket", "vault", "access_key", "code", "error"} {
+	for _, key := range []string{"bucket", "access_key", "code", "error"} {
 		if value, ok := line[key]; ok {
 			t.Errorf("%s = %v", key, value)
 		}
@@ -88,21 +87,6 @@ func TestEventFinishesOnce(t *testing.T) {
 	}
 	if got := value(t, metrics, "sallyport_requests_total", "operation=GetObject,status=200"); got != 1 {
 		t.Errorf("counted %v times", got)
-	}
-}
-
-func TestEventTravelsInTheContext(t *testing.T) {
-	event := telemetry.NewEvent("id-1", "GET", arrival)
-	if got := telemetry.From(telemetry.WithEvent(t.Context(), event)); got != event {
-		t.Error("another event came back")
-	}
-	// Without one, everything may still be called.
-	stray := telemetry.From(t.Context())
-	stray.SetBucket("photos")
-	stray.AddBytesIn(1)
-	stray.Finish(t.Context(), nil, nil, arrival)
-	if telemetry.From(telemetry.WithEvent(t.Context(), nil)) == nil {
-		t.Error("a nil event came back")
 	}
 }
 

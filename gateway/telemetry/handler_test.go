@@ -51,8 +51,7 @@ func TestEveryBuilderIsListed(t *testing.T) {
 	attrs := []slog.Attr{
 		telemetry.RequestID("shown"), telemetry.Method("PUT"), telemetry.Operation("shown"), telemetry.Bucket("shown"), telemetry.Status(200), telemetry.Code("shown"),
 		telemetry.Millis(time.Second), telemetry.AccessKey("AKIAIOSFODNN7"), telemetry.Error(errors.New("shown")), telemetry.Error(nil), telemetry.Vault("shown"),
-		telemetry.Generation(1), telemetry.Epoch(1), telemetry.Provider("shown"), telemetry.Kind("shown"), telemetry.Attempt(1),
-		telemetry.Count(1), telemetry.Bytes(1), telemetry.Address("shown"), telemetry.Path("shown"),
+		telemetry.Generation(1), telemetry.Count(1), telemetry.Bytes(1), telemetry.Address("shown"), telemetry.Path("shown"),
 		telemetry.Reason("shown"), telemetry.Object("shown"),
 	}
 	for _, attr := range attrs {

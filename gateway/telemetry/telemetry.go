@@ -31,10 +31,6 @@ const (
 	KeyError      = "error"
 	KeyVault      = "vault"
 	KeyGeneration = "generation"
-	KeyEpoch      = "epoch"
-	KeyProvider   = "provider"
-	KeyKind       = "kind" // of a provider error
-	KeyAttempt    = "attempt"
 	KeyCount      = "count"
 	KeyBytes      = "bytes"
 	KeyAddress    = "address"
@@ -46,10 +42,10 @@ const (
 // allowed holds the names above, and those that packages below the gateway use, which do not import this one.
 func allowed(name string) bool {
 	switch name {
-	case "err", "op", "result", "wait", "duration", "sent", "received", "doing", "warning", "directory", "foreign", "unopened", "field":
+	case "provider", "kind", "err", "op", "result", "wait", "duration", "sent", "received", "doing", "warning", "directory", "foreign", "unopened", "field":
 		return true
 	case KeyRequestID, KeyMethod, KeyOperation, KeyBucket, KeyStatus, KeyCode, KeyBytesIn, KeyBytesOut, KeyMillis, KeyAccessKey, KeyError, KeyVault,
-		KeyGeneration, KeyEpoch, KeyProvider, KeyKind, KeyAttempt, KeyCount, KeyBytes, KeyAddress, KeyPath,
+		KeyGeneration, KeyCount, KeyBytes, KeyAddress, KeyPath,
 		KeyReason, KeyObject:
 		return true
 	}
