@@ -1,5 +1,5 @@
-// Sallyport is an S3-compatible gateway that encrypts uploads and decrypts downloads with key material the client supplies, and
-// keeps only ciphertext in a folder. Its commands live in gateway/cli.
+// Sallyport is an S3 endpoint that encrypts what it stores: clients put and get ordinary S3 objects, and only ciphertext reaches the folder or
+// bucket behind it. Its commands live in gateway/cli.
 package main
 
 import (
