@@ -20,8 +20,8 @@ type Limits struct {
 
 const streamAbove = 1 << 20
 
-// Limit returns d with at most so many calls at once. A Get counts until it returns, not until its reader is closed: a reader waits
-// for its own reader, which no backend limit may depend on.
+// Limit returns d with at most so many calls at once. A Get counts until it returns and not until its reader is closed: how long that takes is up to
+// whoever reads, such as a slow client, and other calls must not wait for that.
 func Limit(d driver.Driver, limits Limits) driver.Driver {
 	lane := func(n, otherwise int64) *semaphore.Weighted {
 		if n <= 0 {

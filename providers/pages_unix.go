@@ -4,8 +4,8 @@ package providers
 
 import "golang.org/x/sys/unix"
 
-// newPages returns size bytes from the system, whose addresses are never given back: whoever still reads a buffer that is not lent any more meets zeros or
-// other ciphertext and no fault. Nil = the system gives none, or so few are not worth a mapping of their own.
+// newPages returns size bytes of memory from the system; nil if it gives none, or if so few are not worth a mapping of their own. The addresses are
+// never given back: whoever still reads a buffer after it was given back finds zeros or other ciphertext there, and does not crash the program.
 func newPages(size int) []byte {
 	const least = 1 << 20
 	if size < least {

@@ -5,8 +5,8 @@ import "sync"
 // keptBuffers is how many buffers that nobody holds keep their memory.
 const keptBuffers = 4
 
-// partBuffers lends the large buffers of split bodies. They lie outside of the garbage collected heap where the system has such memory: beside a live
-// buffer the collector would let garbage of the same size pile up. What is in a buffer stays in it or becomes zero: for ciphertext only.
+// partBuffers lends the large buffers of split bodies. Where the system has such memory they lie outside of the garbage-collected heap: beside live
+// buffers of that size the collector would let as much garbage pile up. Buffers are not wiped when they come back, so they are for ciphertext only.
 type partBuffers struct {
 	size int // bytes of each
 

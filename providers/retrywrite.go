@@ -12,9 +12,9 @@ import (
 type verdict int
 
 const (
-	unclear   verdict = iota // the change may have happened, or be covered by another one
+	unclear   verdict = iota // the change may have happened and been overwritten since; or it may not
 	happened                 // it did
-	untouched                // it did not, as of the look; it may be repeated, because its own condition holds only while this is so
+	untouched                // it had not when we looked; it may be repeated, because should it happen after all, its own condition makes the repetition fail
 )
 
 // unknown returns err as an UnknownOutcome.
@@ -41,7 +41,7 @@ func (r *retry) Put(ctx context.Context, key string, body io.Reader, size int64,
 		}
 		canRepeat := src.rewind()
 		if kind := driver.KindOf(err); !passing(kind) {
-			// Once in doubt, a condition that fails may have been failed by our own first attempt.
+			// After an attempt of unknown outcome a condition may fail because that attempt succeeded.
 			doubt = doubt || kind == UnknownOutcome
 			if !doubt {
 				return nil, err
@@ -126,7 +126,7 @@ func (r *retry) Delete(ctx context.Context, key string, opts *DeleteOptions) err
 	}
 }
 
-// lookForDelete finds out what became of a Delete. An absent key proves a conditional one nothing: another may have deleted it.
+// lookForDelete finds out what became of a Delete. For a conditional one an absent key proves nothing: somebody else may have deleted the object.
 func (r *retry) lookForDelete(ctx context.Context, key string, opts *DeleteOptions) verdict {
 	info, err := r.Head(ctx, key)
 	switch {

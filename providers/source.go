@@ -86,10 +86,10 @@ func (s *source) rewind() bool {
 	}
 }
 
-// retained reports whether equal can be asked.
+// retained reports whether the body's bytes are still at hand, so that equal can compare them.
 func (s *source) retained() bool { return s.buf != nil || s.seeker != nil }
 
-// equal reports whether r yields exactly the body's size bytes. The body must have been rewound, and is left somewhere.
+// equal reports whether r yields exactly the body's size bytes. The body must have been rewound before, and must be rewound again after.
 func (s *source) equal(r io.Reader, size int64) (bool, error) {
 	var own io.Reader = bytes.NewReader(s.data)
 	if s.seeker != nil {

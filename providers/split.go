@@ -71,7 +71,7 @@ func (s *splitter) put(ctx context.Context, key string, body io.Reader, size int
 	return info, err
 }
 
-// mayHold spares sending a long body whose condition fails already. Complete decides.
+// mayHold spares the sending of a long body whose condition fails already. The decision that counts is Complete's.
 func (s *splitter) mayHold(ctx context.Context, key string, opts *PutOptions) error {
 	if !opts.IfNoneMatch && opts.IfMatch == "" {
 		return nil
@@ -193,8 +193,8 @@ func (j *splitPut) fill(ctx context.Context, free <-chan []byte, send func(n int
 	return nil
 }
 
-// recognise returns the object's Info if it is the one of this upload. Nobody else knows the upload's id, so that it has completed if its
-// parts are gone; whether the object that is there now is the one it made is told by length and end.
+// recognise returns the object's Info if the object at the key is the one that this upload made. Nobody else knows the upload's id, so it was
+// completed if its parts are gone. Whether the object that is there now is still the one it made is told by length and last bytes.
 func (j *splitPut) recognise(ctx context.Context) *Info {
 	if !j.caps.SeenIsDurable {
 		return nil

@@ -127,7 +127,7 @@ func (c *Cache) Flush() error {
 	return errors.Join(errs...)
 }
 
-// Len returns how many rows are in memory, for metrics.
+// Len returns how many rows are in memory, for tests.
 func (c *Cache) Len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -120,7 +120,8 @@ func otherKey(in *CopyInput) bool {
 	return !from.Equal(*to)
 }
 
-// promised holds the plaintext of a source to its own checksum and ETag while it is copied, wherever they are of the whole content.
+// promised makes a copy verify the source's plaintext against the checksum and the ETag that are stored with it, where these are digests of the whole
+// content: a composite checksum and the ETag of several parts are not.
 func promised(src *GetOutput) *checksum.Options {
 	opts := &checksum.Options{Size: src.Size}
 	if c := src.Checksum; c != nil && !c.Composite {

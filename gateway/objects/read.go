@@ -123,16 +123,16 @@ func (s *Service) Parts(ctx context.Context, in *PartsInput) (*PartsOutput, erro
 	return out, nil
 }
 
-// Objects whose file is up to smallFile bytes, 64 KiB of plaintext with room for padding among them, are read in one request and held
-// in memory. Of larger ones lastRead bytes from the end hold the tail, and the table too when there are not many parts.
+// A file of up to smallFile bytes, such as that of an object of 64 KiB with its padding, is read in one request and held in memory. The last lastRead
+// bytes of a larger one hold its tail and, when there are not many parts, its table.
 const (
 	smallFile = 80 << 10
 	lastRead  = 16 << 10
 	fromStart = 0
 )
 
-// firstRead says how many bytes of a file's end are read first. Ranges are mostly those of large objects; a condition may make a body
-// needless; so that only a plain read begins with the first byte.
+// firstRead says how many bytes of a file's end are read first, or fromStart for a read that begins with the file's first byte. Only a plain read of
+// the whole object begins so: ranges are mostly asked of large objects, and a condition may make the body needless.
 func (in *GetInput) firstRead(why purpose) int64 {
 	switch {
 	case why == withoutBody && in.PartNumber == 0:

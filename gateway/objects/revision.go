@@ -41,7 +41,7 @@ func (s *Service) locate(ctx context.Context, bucket, key string) (*place, error
 	return &place{bucket: b, key: key, backendKey: backendKey}, nil
 }
 
-// revision is one revision of a stored object whose tail was opened and belongs where it lies.
+// storedRevision is one revision of a stored object. Once openRevision has returned it, its tail is open and belongs to the place where it lies.
 type storedRevision struct {
 	*place
 	info    *providers.Info
@@ -81,8 +81,8 @@ func (s *Service) openRevision(ctx context.Context, at *place, customer *Custome
 	return r, nil
 }
 
-// begin reads an object that is wanted whole from its first byte on. A small one is then in memory; of a larger one the tail is asked for
-// while the backend is sending the beginning already.
+// begin reads an object that is wanted whole, from its first byte on. Afterwards a small one is in memory; of a larger one the tail was read in a
+// second request, while the first, r.begun, is already delivering the body.
 func (s *Service) begin(ctx context.Context, r *storedRevision) error {
 	body, info, err := r.store().Get(ctx, r.backendKey, &providers.GetOptions{})
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *Service) begin(ctx context.Context, r *storedRevision) error {
 	return nil
 }
 
-// close ends a read that was begun and is not being gone on with. Its last bytes may not be used after that.
+// close ends the read that begin began, unless fetch has handed it on, and gives the buffers back: end may not be used after that.
 func (r *storedRevision) close() {
 	r.buffers.takeBack(&r.lent)
 	if r.begun != nil {

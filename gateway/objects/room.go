@@ -24,12 +24,12 @@ func (r Room) take(ctx context.Context, bytes int64) error {
 }
 
 const (
-	digestBlocks  = 192 << 10 // what package checksum holds of a body that does not fit one block of a third of it
+	digestBlocks  = 192 << 10 // what package checksum holds of a body longer than one of its blocks, which has a third of this
 	sealingBuffer = 64 << 10  // plaintext that is read at once
 	// tableEntryMemory is what one part of a stored object costs while its table is opened: sealed, open, parsed, and in the layout.
 	tableEntryMemory = 640
-	// uploadNoteMemory is what one attempt at a part of an open upload costs while the upload is looked at. They are known only when they were read, so
-	// that a third of it is there before it is asked for.
+	// uploadNoteMemory is what one attempt at a part of an open upload costs while the upload is looked at. How many attempts there are is known only
+	// after their notes were read, when a third of this is held already.
 	uploadNoteMemory = 1600
 )
 

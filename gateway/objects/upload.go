@@ -99,8 +99,8 @@ func (s *Service) CompleteUpload(ctx context.Context, in *CompleteInput) (*PutOu
 // AbortInput is one AbortMultipartUpload.
 type AbortInput struct {
 	UploadRef
-	// Anyones says that the principal may delete the key: then the upload need not be its own, nor one whose first note can be read. Nobody else could
-	// remove an upload whose principal is no more.
+	// Anyones says that the principal may delete the key. It may then abort an upload that another principal began, and one whose first note cannot
+	// be read: nobody else could remove the uploads of a principal that is no more.
 	Anyones bool
 }
 

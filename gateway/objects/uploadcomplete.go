@@ -296,13 +296,13 @@ func (s *Service) assemble(ctx context.Context, u *upload, c *completion, opts *
 	case errors.Is(held.err, object.ErrDamaged):
 		return nil, s.damaged(u.place, "a held part does not verify: it was altered where it lies or on its way; nothing was changed, complete again or send the part again", held.err)
 	default:
-		return nil, held.err // to the driver it is a body that fails, as if the client's were to blame
+		return nil, held.err // the driver would report a body that failed, as if the client were to blame
 	}
 	return u.store().Uploads().Complete(ctx, u.ref(), append(parts, *end), opts)
 }
 
-// verified keeps a held part that was altered from becoming part of an object that is then called stored. Of an upload with a customer's key it can do so
-// only if Complete brings that key; what is altered otherwise shows when it is read.
+// verified keeps an altered held part from going into an object that is then acknowledged. For an upload with a customer's key that is possible only
+// if Complete brings the key; otherwise the damage shows when the object is read.
 func (u *upload) verified(frame io.Reader, a *multipart.Attempt, customer *CustomerKey) (io.Reader, error) {
 	if u.Mode == object.ModeCustomer && customer == nil {
 		return frame, nil
@@ -340,8 +340,8 @@ func (s *Service) completeFailure(ctx context.Context, u *upload, in *CompleteIn
 	return err
 }
 
-// afterComplete notes the outcome and then drops held parts, whose absence tells other gateways that the note is there. The object is durable by
-// now, so a failure here is only logged: the sweep comes later.
+// afterComplete notes the outcome and then drops the held parts, in this order: to other gateways a held part that is gone means that the note is
+// there. The object is durable by now, so a failure here is only logged; the sweep tidies up later.
 func (s *Service) afterComplete(ctx context.Context, u *upload, c *completion, notes []providers.Note) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()

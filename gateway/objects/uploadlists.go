@@ -148,8 +148,8 @@ func (s *Service) abortUpload(ctx context.Context, in *AbortInput) error {
 	return dropHeldParts(ctx, at.store(), in.UploadID)
 }
 
-// uploadIsThere returns an error unless a client's upload of that id goes to that key, whoever began it. What the store keeps of it under the key is
-// enough: nothing is revealed by dropping it, and a store that lies could drop it by itself.
+// uploadIsThere returns an error unless a client's upload of this id goes to this key, whoever began it. It believes what the store keeps in the
+// clear and verifies nothing: to drop an upload reveals nothing, and a store that lies could drop it by itself.
 func uploadIsThere(ctx context.Context, at *place, uploadID string) error {
 	_, notes, err := readNotes(ctx, at, uploadID)
 	if err != nil {
@@ -205,7 +205,7 @@ func (s *Service) sweepUploads(ctx context.Context) (swept int, err error) {
 func (s *Service) sweepVault(ctx context.Context, v *vaults.Vault) (swept int, err error) {
 	before := s.now().Add(-sweepAge)
 	uploads := v.Store().Uploads()
-	// Every upload that exists at all, also one begun by a clock that was wrong, so that held parts of none can be told apart.
+	// All uploads are wanted, also those that a wrong clock dated into the future: what is held for none of them is a leftover.
 	all, err := uploads.Stale(ctx, s.now().AddDate(1000, 0, 0))
 	if err != nil {
 		return 0, err

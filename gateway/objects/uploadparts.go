@@ -164,8 +164,8 @@ func isHeld(number int, plain int64) bool {
 	return plain < object.MinPartSize || number == object.MaxParts
 }
 
-// storeFrame streams a frame to the backend as its part, or holds it until Complete: a part below the minimum can only be the last, and the
-// last must carry what closes the object; part 10000 leaves no number behind it.
+// storeFrame streams a frame to the backend as its part, or holds it until Complete where isHeld says so: a part below the minimum can only be the
+// last one, and the last one must also carry what closes the object (table and tail); behind part 10000 no number is left for that.
 func (u *upload) storeFrame(ctx context.Context, note *object.PartNote, name string, frame *object.FrameReader) error {
 	if isHeld(note.Part, note.Plain) {
 		note.Held = heldFolder(u.ID) + name

@@ -12,10 +12,11 @@ import (
 // errOtherParts marks that the upload was completed with other parts than are listed now.
 var errOtherParts = errors.New("completed with other parts")
 
-// alreadyCompleted answers a repeated Complete: if the object at the key bears the upload's salt it is this upload's, and its ETag is the answer
-// the first call gave. A salt is sealed into one object only, and nobody without the key can make a tail that bears it. Without an answer and an
-// error it is not this upload's object that is there. An error says that nobody could look or, errOtherParts, that the object is made of other
-// parts than are listed now: the client must not take it for what it asks for.
+// alreadyCompleted answers a repeated Complete. If the object at the key bears the upload's salt, it is the one that this upload made, and the answer
+// is its ETag, as in the first call: a salt is sealed into one object only, and nobody without the key can make a tail that bears it.
+//
+// The results are an answer; or neither answer nor error, if the object that is there is not this upload's; or an error, if nobody could look, or if
+// the object was made of other parts than are listed now (errOtherParts): the client must not take it for what it asks for.
 func (s *Service) alreadyCompleted(ctx context.Context, u *upload, in *CompleteInput) (*PutOutput, error) {
 	end, info, err := readEnd(ctx, u.place, object.TailSize+object.TableSize(len(in.Parts)), "")
 	if providers.Is(err, providers.NotFound) {
@@ -88,11 +89,12 @@ func entryETag(e *object.Entry) string {
 	return object.OpaquePartETag(e.Commitment)
 }
 
-// completedAllTheSame looks for the object where the backend's answer leaves room for its being there: an answer that got lost, or another
-// gateway that was faster. Where what can be seen need not last, only an upload that is gone says so: drivers end an upload after its object
-// is durable, never before. An error says that the upload is gone and nobody could look what it came to.
+// completedAllTheSame looks whether the object is there although Complete failed, where the backend's answer leaves that open: its answer may have
+// got lost, or another gateway may have completed the upload first. Where an object that is seen need not last (SeenIsDurable is false), only an
+// upload that is gone proves anything, because drivers end an upload after its object is durable and never before. An error says that the upload is
+// gone and that nobody could find out what became of it.
 func (s *Service) completedAllTheSame(ctx context.Context, u *upload, in *CompleteInput, err error) (*PutOutput, error) {
-	// Held parts go after the note that the object is durable.
+	// A held part that is gone proves as much: held parts are removed only after the note which says that the object is durable.
 	if errors.Is(err, errHeldGone) || providers.Is(err, providers.NoSuchUpload) {
 		return s.alreadyCompleted(ctx, u, in)
 	}

@@ -157,8 +157,8 @@ func (s *Service) match(ctx context.Context, at *place, want string) (revision s
 	return revision, nil
 }
 
-// overtaken says why the backend refused a revision that had matched: by now the ETag is another one, or there is no object, or it was written
-// again with the same content, and only the client can know what that means.
+// overtaken says why the backend refused a revision that match had found right a moment before. By now the ETag is another one, or the object is
+// gone, or it was written again with the same content: then the answer is Conflict, because only the client can know what that means.
 func (s *Service) overtaken(ctx context.Context, at *place, want string, cause error) error {
 	if _, err := s.match(ctx, at, want); err != nil {
 		return err
@@ -280,12 +280,13 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// bodyFailure tells a body that failed from a backend that did. The cause stays in the tree: it may be of a type that only the caller knows.
+// bodyFailure turns the error of a write into one about the request's body, if it was the body that failed and not the backend. The body's own error
+// stays in the tree, because it may be of a type that only the caller knows.
 func bodyFailure(body *watchedBody, err error) error {
 	cause := body.err
 	if cause == nil {
 		if e, ok := errors.AsType[*providers.Error](err); ok && e.Kind != providers.BadBody {
-			return err // an answer that was cut ends as a body does that was
+			return err // the backend's failure: its answer, cut short, ends with io.ErrUnexpectedEOF just as a cut body does
 		}
 		if !errors.Is(err, object.ErrTooLong) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return err

@@ -8,8 +8,8 @@ import (
 // MaxBuffer is the size of the largest buffer in bytes, and so the longest body that is held in memory.
 const MaxBuffer = 1 << 20
 
-// Buffers keeps memory for short bodies between calls, by size, so that many small bodies do not each take a large buffer. What is in a
-// buffer stays in it: for ciphertext only. The zero value is ready; it may be used from many goroutines at once.
+// Buffers keeps memory for short bodies between calls, by size, so that many small bodies do not each take a large buffer. It is not wiped, so it is
+// for ciphertext only. The zero value is ready; it may be used from many goroutines at once.
 type Buffers struct {
 	small, medium, large sync.Pool
 	lent                 atomic.Int64

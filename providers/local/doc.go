@@ -2,8 +2,9 @@
 //
 // It promises what package driver asks for, in the terms of a local file system: a write goes to a fresh temporary file, is synced,
 // renamed over the object and the directory synced before it is acknowledged, so that a crash, a kill or a full disk leaves the old
-// object or the new one, whole. No symbolic link is ever followed, nothing outside the folder is ever touched, and a file that is not
-// an object of ours is neither listed nor harmed. Nothing beside the files themselves is kept: there is no index to lose.
+// object or the new one, whole. No symbolic link is ever followed, nothing outside the folder is ever touched, and what has a name that no
+// key has, or is no regular file, is neither listed nor changed. A file of another program that has the name of a key is an object to this
+// package. Nothing beside the files themselves is kept: there is no index to lose.
 //
 // After a sync of a directory failed it serves reads and refuses changes until the file system is mounted anew: see doubt.go.
 //

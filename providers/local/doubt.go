@@ -20,18 +20,18 @@ type doubtRecord struct {
 	Since time.Time `json:"since"`
 }
 
-// A failed sync of a directory may take back, on the disk alone, every change to it that was not synced: other calls' as well, and for good,
-// since the system takes what it could not write for written. No later sync, no fresh file and no restart of this process shows or mends
-// that; what memory holds of the folder merely looks right until it is dropped. So nothing is acknowledged from then on and no change
-// begins, until the system has read the folder from the disk again. doubtFile carries this over restarts. It lives where the doubt
-// does: a power failure that takes the one takes the other. Reads go on.
+// After a sync of a directory failed, all changes to that directory that were not synced may be missing on the disk, those of other calls included,
+// and for good: the system takes what it could not write for written. The directory as the system shows it from memory looks right all the same, and
+// no later sync, no fresh file and no restart of this process shows or mends the difference. So from then on nothing is acknowledged and no change
+// begins until the system has read the folder from the disk again; reads go on. doubtFile carries this over restarts of the process. It is not
+// synced: a power failure that loses the file ends the doubt too (docs/decisions/0016).
 
-// syncShared makes the entries of a directory durable, and says that it did only if no sync below the root has ever failed: the caller's
-// change may be among what that one lost. It is the only way to sync a directory that others change.
+// syncShared makes the entries of a directory durable, and says that it did only if no sync below the root has ever failed: the caller's change may
+// be among what that one lost. Where others may change the directory too, this is the only way to sync it.
 func (f *Folder) syncShared(dir string) error {
 	err := f.syncDirNow(dir)
 	if doubt := f.inDoubt(); doubt != nil {
-		return doubt // which bears the cause, and not what err may say besides: that the directory is gone is no success then
+		return doubt // and not err: callers take one that says that the directory is gone for success, which it is not now
 	}
 	return err
 }

@@ -13,11 +13,11 @@ import (
 // errReserve says that an upload was refused to keep room for deletes and the gateway's own records.
 var errReserve = errors.New("free space is down to the reserve")
 
-// health remembers failures after which acknowledgements cannot be trusted: until a fresh file proves otherwise, or at all.
+// health remembers failures after which acknowledgements cannot be trusted, some until a fresh file shows the folder to be well, others for good.
 type health struct {
 	mu    sync.Mutex
 	cause error
-	owed  map[string]struct{} // directories whose sync did not begin; what was changed in them may still be not durable
+	owed  map[string]struct{} // directories whose sync did not begin; what was changed in them may not be durable yet
 	doubt error               // a directory's sync failed, see doubt.go; stays
 	noted bool                // on disk
 }
@@ -99,8 +99,8 @@ func (f *Folder) syncOwed() error {
 	return nil
 }
 
-// writeProbeFile writes, syncs and removes a fresh file, in a directory of its own: the failure of its sync must not take other calls'
-// temporaries on their way to their names with it.
+// writeProbeFile writes, syncs and removes a fresh file. It lies in a directory of its own: if it lay in tmp/, a failed sync of tmp/ could take back
+// the renames of other calls' temporaries.
 func (f *Folder) writeProbeFile() (err error) {
 	name := randomName()
 	f.temps.add(name)

@@ -14,16 +14,16 @@ const windowNames = 1 << 17
 // cachedBytes bounds the memory of all windows kept, by an estimate.
 const cachedBytes = 64 << 20
 
-// windowAge is how long a window is used. Changes by this driver are seen at once; those by other programs by the directory's time of
-// last change, or after this long where that does not tell (within its step, in the pieces of long names, and after a change of ours).
+// windowAge is how long a window is used. Changes by this driver are seen at once. Changes by other programs are seen by the directory's time of last
+// change; where that does not tell (two changes within the step of that time, directories of the pieces of long names, a change after one of ours)
+// they are seen after this long.
 const windowAge = 15 * time.Second
 
 // extraNames bounds how many new names are noted beside a window before it is read again.
 const extraNames = 4096
 
-// window holds the names of one directory of keys that are ≥ from and, unless complete, ≤ the last one held, in byte order. Names of
-// directories end in a slash. A name held may be gone, which the listing sees when it looks at the file; what is there is held, or
-// noted in extra when it came later.
+// window holds the names of one directory of keys that are ≥ from and, unless complete, ≤ the last one held, in byte order. Names of directories end
+// in a slash. A name in it may be gone: the listing notices that when it looks at the file. A name that came after the window was read is in extra.
 type window struct {
 	dir      string
 	from     string

@@ -137,7 +137,7 @@ func (f *Folder) start(ctx context.Context, config *Config) error {
 			return err
 		}
 		f.probe = Probe{Class: ClassUnproved, FileSystem: volume.Type, Free: volume.Free, Total: volume.Total, volume: volume}
-		// No file may be made to try, but there is one whose name can be folded.
+		// A read-only folder lets nothing be made to try this out; but .sallyport is there, and its name can be folded.
 		if _, err := f.files.Stat(strings.ToUpper(systemDir)); err == nil {
 			f.probe.FoldsCase = true
 		}
@@ -171,7 +171,7 @@ func (f *Folder) start(ctx context.Context, config *Config) error {
 	}
 	f.names.strict = verbatimRules{foldsCase: f.probe.FoldsCase, normalises: f.probe.Normalises, windows: volume.Windows}
 	f.clock.step = f.probe.TimeStep
-	if doubt == nil { // else what is seen of an object proves nothing, and its upload's parts may be all that the disk has
+	if doubt == nil { // in doubt, an object that is seen proves nothing: the parts of its upload may be all that the disk has
 		if err := f.endAllPublished(ctx); err != nil {
 			return fmt.Errorf("end uploads that were completed: %w", err)
 		}
@@ -179,7 +179,7 @@ func (f *Folder) start(ctx context.Context, config *Config) error {
 	for _, warning := range f.probe.Warnings {
 		f.log.Warn("local folder", "reason", warning)
 	}
-	if doubt != nil { // reads are served all the same: a failing disk is when they are wanted
+	if doubt != nil { // reads are served all the same: they are wanted most when a disk fails
 		f.log.Error("local folder: only reads are served", "error", doubt)
 		f.health.doubt, f.health.noted = doubt, true
 	}

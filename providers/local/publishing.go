@@ -11,10 +11,10 @@ import (
 	"sallyport/providers/driver"
 )
 
-// Between the moment when a completed upload's object appears and the one when its parts are gone the upload must not be completed once more: the
-// object may have been replaced by then, and its older bytes would come back. The object is locked over both steps, so that only a crash or a
-// failing disk can leave one without the other. For that the revision that will appear is written down first, in publishingName: whether
-// it did appear can then be seen.
+// After a completed upload's object appears and before the upload's parts are gone, nobody may complete the upload once more: the object may have
+// been overwritten by then, and the upload's older bytes would come back. So the key stays locked over both steps, and only a crash or a failing disk
+// can bring the one without the other. To notice that afterwards, the revision that is about to appear is written down first, under publishingName:
+// whether it did appear is told by comparing it with the object that is there (docs/decisions/0019).
 
 // publishingName is in an upload's directory while its object may have been published. No note can be called so.
 const publishingName = ".publishing"
@@ -82,7 +82,7 @@ func (u uploads) notePublishing(up driver.Upload, p string, t *temp) error {
 	return nil
 }
 
-// dropPublishing takes the record back when nothing was published. If that fails it names a revision that nobody ever sees.
+// dropPublishing takes the record back when nothing was published. If that fails, what stays does no harm: it names a revision that nobody ever sees.
 func (u uploads) dropPublishing(dir string) {
 	u.publishing.drop(dir)
 	if err := ignoreAbsent(u.files.Remove(dir + "/" + publishingName)); err != nil {
@@ -90,8 +90,8 @@ func (u uploads) dropPublishing(dir string) {
 	}
 }
 
-// endIfDurable ends the upload in dir whose object at p has just appeared. Without a durable object it stays open: only an upload that is gone says
-// that its object will last.
+// endIfDurable ends the upload in dir, whose object has just appeared at p, once the object is durable. Until then the upload stays open, because an
+// upload that is gone tells callers that its object will last.
 func (u uploads) endIfDurable(dir, p string) error {
 	if err := u.syncs.do(path.Dir(p)); err != nil {
 		return err
@@ -100,8 +100,9 @@ func (u uploads) endIfDurable(dir, p string) error {
 	return nil
 }
 
-// endPublished ends an upload whose object was, or may have been, published by an earlier Complete that could not end it, and reports whether it did.
-// Where nobody can tell any more, because the object is another one by now, it is ended as well: sending it again is safe, old bytes that come back are not.
+// endPublished ends an upload whose object an earlier Complete published, or may have published, without being able to end the upload; it reports
+// whether it did. If another object is at p by now, nobody can tell any more whether this one ever appeared. The upload is ended then as well: to
+// send it again is safe, old bytes that come back are not.
 func (u uploads) endPublished(up driver.Upload, p string) (ended bool, err error) {
 	dir := uploadDir(up.ID)
 	if !u.publishing.has(dir) {
@@ -122,8 +123,9 @@ func (u uploads) endPublished(up driver.Upload, p string) (ended bool, err error
 	return err == nil, err
 }
 
-// endBeforeChange ends uploads that published what is at p and could not be ended yet. It is called with p locked, before somebody else changes it: once
-// the object is another one, the next Open cannot tell that they published theirs. An error means that the object must stay as it is.
+// endBeforeChange ends the uploads that published the object at p and could not be ended at the time. It is called with p locked, before the object
+// is changed: once another object is there, the next Open could not tell any more that these uploads published theirs. On an error the object must
+// stay as it is.
 func (f *Folder) endBeforeChange(p string) error {
 	for _, dir := range f.publishing.of(p) {
 		published, err := f.wasPublished(dir, p)
@@ -153,7 +155,7 @@ func (f *Folder) wasPublished(dir, p string) (bool, error) {
 	return err == nil && now.exists && f.etagOf(now.stat) == string(record.data), err
 }
 
-// makeLast makes an object that is there durable, as far as its directories go; its content is.
+// makeLast makes the name of an object that is there durable, and those of the directories above it; its content was synced before it got the name.
 func (f *Folder) makeLast(p string) error {
 	dir := path.Dir(p)
 	f.dirs.pin(dir)
@@ -164,8 +166,9 @@ func (f *Folder) makeLast(p string) error {
 	return f.syncs.do(dir)
 }
 
-// endAllPublished does, before anybody else changes the folder, what a crash kept Complete from: it ends uploads whose object appeared. For the others it
-// drops the record: their object was locked, or changed only by who had ended them, so that it did not appear.
+// endAllPublished does at Open, before anybody else changes the folder, what a crash kept Complete from doing: it ends the uploads whose object
+// appeared. For all others it drops the record: their object cannot have appeared, for it would still be there. It was locked, and nobody changes an
+// object before the upload that made it is ended.
 func (f *Folder) endAllPublished(ctx context.Context) error {
 	u := uploads{f}
 	return f.eachUpload(ctx, func(dir string, first *noteRecord) error {

@@ -106,8 +106,8 @@ func (f *Folder) checkConditions(old object, opts *driver.PutOptions) error {
 // publishTries bounds how often a directory that another program removes under our hands is made again.
 const publishTries = 5
 
-// around is what happens right before and right after a temporary becomes the object, while nobody else can change that. An error of before keeps it
-// from happening, one of after leaves its outcome unknown.
+// around is what happens right before and right after a temporary becomes the object, while the key is locked. If before fails, the temporary does
+// not become the object; if after fails, the outcome is unknown.
 type around struct {
 	before func(t *temp) error
 	after  func() error
@@ -175,7 +175,7 @@ func (f *Folder) place(ctx context.Context, t *temp, p string, opts *driver.PutO
 		return err
 	}
 	if old.exists && !t.stat.ModTime.After(old.stat.ModTime) {
-		// Another write of this key was begun later and finished first.
+		// The object is newer than the temporary: another write of this key was begun later and finished first.
 		if err := f.restamp(t, old); err != nil {
 			return err
 		}

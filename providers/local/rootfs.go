@@ -124,7 +124,7 @@ func (r *rootFS) Lock(lockPath string, owner []byte) (io.Closer, error) {
 			}
 			return nil, errors.Join(err, f.Close())
 		}
-		// Whoever removed the file between our open and our lock left us with a lock that nobody else will meet.
+		// If somebody removed the file between our open and our lock, we hold the lock of a file that nobody else will open.
 		now, err := r.root.Lstat(lockPath)
 		held, err2 := f.Stat()
 		if err == nil && err2 == nil && os.SameFile(now, held) {

@@ -36,7 +36,7 @@ func (f *Folder) sweepAll() error {
 	}
 	for _, e := range entries {
 		if !isDir(e.Type) {
-			continue // an object's file in the escaped layout, where a directory of that name is none of an object
+			continue // in the escaped layout a file of this name is an object, and a directory is not
 		}
 		// Nothing but these two steps, which remove only what createSystemDir makes.
 		if err := ignoreAbsent(f.files.Remove(e.Name + "/" + path.Base(markerFile))); err != nil {

@@ -96,7 +96,7 @@ func (u uploads) makeUpload(up driver.Upload, note []byte) (err error) {
 		return err
 	}
 	if err := u.files.Rename(making, uploadDir(up.ID)); err != nil {
-		// It may have happened all the same. Nobody knows this id yet, so the directory can go.
+		// The rename may have happened all the same. Nobody knows this id yet, so the directory can go.
 		u.discard(uploadDir(up.ID))
 		if _, statErr := u.files.Stat(uploadDir(up.ID)); !errors.Is(statErr, fs.ErrNotExist) {
 			return &driver.Error{Kind: driver.UnknownOutcome, Op: "Create", Err: err}
@@ -250,8 +250,8 @@ func (u uploads) storePart(ctx context.Context, op string, up driver.Upload, n i
 	return &driver.Part{N: n, Size: size, ETag: u.etagOf(t.stat), ModTime: t.stat.ModTime}, nil
 }
 
-// replacePart makes the temporary part n. Its time comes after that of the attempt it replaces, or their ETags could be one where times are
-// coarse and inode numbers do not count, and Complete would take these bytes for the earlier attempt's.
+// replacePart makes the temporary part n. Its time must come after that of the attempt it replaces: where times are coarse and inode numbers do not
+// count, both would otherwise have one ETag, and Complete would take these bytes for the earlier attempt's.
 func (u uploads) replacePart(ctx context.Context, op string, up driver.Upload, t *temp, n int) error {
 	dir := uploadDir(up.ID) + "/" + partsName
 	unlock, err := u.keys.lock(ctx, dir+"/"+partName(n))

@@ -201,7 +201,7 @@ func (f *Folder) copyBody(ctx context.Context, file File, body io.Reader, size i
 			}
 		}
 		if err != nil {
-			return endless(err)
+			return unlessEnd(err)
 		}
 	}
 }
@@ -211,8 +211,8 @@ func isEnd(err error) bool {
 	return err == io.EOF //nolint:errorlint // see above
 }
 
-// endless leaves out a clean end.
-func endless(err error) error {
+// unlessEnd returns err, or nil if it is a clean end.
+func unlessEnd(err error) error {
 	if isEnd(err) {
 		return nil
 	}

@@ -33,12 +33,12 @@ func (b *Bucket) putAsUpload(ctx context.Context, key string, body io.Reader, si
 	if err == nil || !driver.Is(err, driver.UnknownOutcome) {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpWithin)
 		defer cancel()
-		_ = u.Abort(clean, up) // what stays is a split PUT to the sweep
+		_ = u.Abort(clean, up) // if that fails it stays as a split PUT, which the sweep removes
 	}
 	return info, asPut(err)
 }
 
-// mayHold spares sending a long body whose condition fails already. Complete decides.
+// mayHold spares the sending of a long body whose condition fails already. The decision that counts is Complete's.
 func (b *Bucket) mayHold(ctx context.Context, op, key string, opts *driver.PutOptions) error {
 	info, err := b.stat(ctx, op, key, b.names.prefix+key)
 	switch {

@@ -182,8 +182,9 @@ func (s *scan) fetch(ctx context.Context) error {
 	base := s.b.names.prefix
 	want := min(max(s.want, 2), maxPage)
 	if s.b.names.strict && (s.token != "" || s.start != "") {
-		// Where the place to begin continues keys by bytes below '/' ("a" and "a-" for "a-b"), MinIO takes them out of the page only after it has
-		// counted them, and then says that the list has ended. Its reserve is 4 keys and a sixteenth of the page.
+		// MinIO has a fault here. If the place to begin continues other keys by a byte below '/' (the keys "a" and "a-", the place "a-b"), it counts
+		// these keys for the page, leaves them out only then, and says that the list has ended because the page is short. Its reserve against that is
+		// 4 keys and a sixteenth of the page, so the largest page is asked for.
 		want = maxPage
 	}
 	query := url.Values{"prefix": {base + s.asked}, "max-keys": {strconv.Itoa(want)}}

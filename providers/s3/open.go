@@ -198,8 +198,8 @@ const (
 	openWaitsMost = 10 * time.Second       // for a service that says for how long
 )
 
-// patiently makes a call of the start again while the service asks for slower requests: no Store stands above it yet that would, and a gateway must be able
-// to start while others are busy. Once it has answered at all it may also be unavailable in passing. Any other failure is told at once.
+// patiently makes a call of the start, and makes it again while it fails with one of the kinds passing: no Store, which would do that, stands above
+// the driver yet, and a gateway must be able to start while others keep the service busy. Any other failure is returned at once.
 func patiently(ctx context.Context, call func() error, passing ...driver.Kind) error {
 	wait := openWait
 	for try := 1; ; try++ {

@@ -62,8 +62,8 @@ type outgoing struct {
 	sum     func() string     // the checksum of what was handed over, in base64
 }
 
-// prepare makes a body ready to be sent: a short one is read into memory and known wholly, a longer one will be streamed. With declare its checksum is
-// told to the service. Before the last byte goes wait is asked. The caller shuts the body.
+// prepare makes a body ready to be sent: a short one is read into memory, a longer one will be streamed. With declare the service is told the body's
+// checksum. Before the last byte is sent wait is called, and its error fails the body. The caller must shut what is returned.
 func (b *Bucket) prepare(ctx context.Context, op, key string, source io.Reader, size int64, declare bool, wait func() error) (*outgoing, error) {
 	exact := driver.ExactBody(source, size)
 	if size > bufferUpTo {
@@ -120,7 +120,7 @@ func (b *Bucket) shut(o *outgoing) {
 	}
 }
 
-// putObject sends one PUT. What look starts, if there is one, must have been answered well before the last byte goes.
+// putObject sends one PUT. If look is not nil, it starts a question that must have been answered well before the last byte is sent.
 func (b *Bucket) putObject(ctx context.Context, op, key, name string, body io.Reader, size int64, opts *driver.PutOptions, look func(ctx context.Context, op, key string) func() error) (*driver.Info, error) {
 	outer := ctx
 	ctx, cancel := context.WithCancel(ctx)

@@ -116,7 +116,7 @@ func (b *Bucket) abortUpload(ctx context.Context, op string, up driver.Upload, n
 	return nil
 }
 
-// asUpload takes a 404 without a code, and the refusal of a name, for what it is where an upload was asked for: its key has been a name before.
+// asUpload reads a 404 without a code, and the refusal of a name, as NoSuchUpload: the upload's key was accepted as a name when the upload was begun.
 func asUpload(err error) error {
 	if e, ok := errors.AsType[*driver.Error](err); ok && (e.Kind == driver.NotFound || e.Kind == driver.InvalidKey && !errors.Is(err, errFolderClash)) {
 		e.Kind = driver.NoSuchUpload
