@@ -49,15 +49,7 @@ func (s *Service) copy(ctx context.Context, in *CopyInput) (*PutOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	for restarts := 0; ; restarts++ {
-		out, err := s.copyOnce(ctx, at, in)
-		if !errors.Is(err, errChanged) {
-			return out, err
-		}
-		if restarts == maxRestarts {
-			return nil, refuse(Conflict, "the source is being replaced faster than it can be copied")
-		}
-	}
+	return restarting(copyOvertaken(), func() (*PutOutput, error) { return s.copyOnce(ctx, at, in) })
 }
 
 func (s *Service) copyOnce(ctx context.Context, at *place, in *CopyInput) (*PutOutput, error) {
@@ -96,7 +88,7 @@ func (s *Service) copyOnce(ctx context.Context, at *place, in *CopyInput) (*PutO
 			opts.IfMatch = src.revision
 		}
 	}
-	out, err := s.store(ctx, w, opts)
+	out, err := s.sealAndStore(ctx, w, opts)
 	switch {
 	case err == nil:
 		return out, nil

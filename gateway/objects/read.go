@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -160,15 +159,7 @@ func (s *Service) read(ctx context.Context, in *GetInput, why purpose) (*GetOutp
 	if err != nil {
 		return nil, err
 	}
-	for restarts := 0; ; restarts++ {
-		out, err := s.readOnce(ctx, at, in, why)
-		if !errors.Is(err, errChanged) {
-			return out, err
-		}
-		if restarts == maxRestarts {
-			return nil, refuse(Unavailable, "the object is being replaced faster than it can be read")
-		}
-	}
+	return restarting(readOvertaken(), func() (*GetOutput, error) { return s.readOnce(ctx, at, in, why) })
 }
 
 func (s *Service) readOnce(ctx context.Context, at *place, in *GetInput, why purpose) (*GetOutput, error) {
@@ -322,15 +313,7 @@ func (s *Service) parts(ctx context.Context, in *PartsInput) (*PartsOutput, erro
 	if err != nil {
 		return nil, err
 	}
-	for restarts := 0; ; restarts++ {
-		out, err := s.partsOnce(ctx, at, in)
-		if !errors.Is(err, errChanged) {
-			return out, err
-		}
-		if restarts == maxRestarts {
-			return nil, refuse(Unavailable, "the object is being replaced faster than it can be read")
-		}
-	}
+	return restarting(readOvertaken(), func() (*PartsOutput, error) { return s.partsOnce(ctx, at, in) })
 }
 
 func (s *Service) partsOnce(ctx context.Context, at *place, in *PartsInput) (*PartsOutput, error) {
@@ -338,6 +321,7 @@ func (s *Service) partsOnce(ctx context.Context, at *place, in *PartsInput) (*Pa
 	if err != nil {
 		return nil, err
 	}
+	defer r.close()
 	if err := in.Conditions.check(r.etag, r.info.ModTime, false); err != nil {
 		return nil, err
 	}

@@ -19,6 +19,27 @@ var errChanged = errors.New("the object changed while it was being read")
 // maxRestarts is how often a read begins anew because of errChanged before it gives up.
 const maxRestarts = 3
 
+// restarting calls once, and calls it again when the object that it reads is replaced meanwhile. An object that is replaced each time gives gaveUp.
+func restarting[T any](gaveUp *Error, once func() (*T, error)) (*T, error) {
+	for restarts := 0; ; restarts++ {
+		out, err := once()
+		if !errors.Is(err, errChanged) {
+			return out, err
+		}
+		if restarts == maxRestarts {
+			return nil, gaveUp
+		}
+	}
+}
+
+func readOvertaken() *Error {
+	return refuse(Unavailable, "the object is being replaced faster than it can be read")
+}
+
+func copyOvertaken() *Error {
+	return refuse(Conflict, "the source is being replaced faster than it can be copied")
+}
+
 // place is where an object lies.
 type place struct {
 	bucket     *vaults.Bucket

@@ -226,15 +226,7 @@ func (s *Service) copyPart(ctx context.Context, in *CopyPartInput) (*PartInfo, e
 	if err != nil {
 		return nil, err
 	}
-	for restarts := 0; ; restarts++ {
-		part, err := s.copyPartOnce(ctx, u, in)
-		if !errors.Is(err, errChanged) {
-			return part, err
-		}
-		if restarts == maxRestarts {
-			return nil, refuse(Conflict, "the source is being replaced faster than it can be copied")
-		}
-	}
+	return restarting(copyOvertaken(), func() (*PartInfo, error) { return s.copyPartOnce(ctx, u, in) })
 }
 
 // badCopyRange is what S3 says of a range that does not lie wholly inside the source, where a GET would shorten it.

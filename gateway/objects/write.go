@@ -93,7 +93,7 @@ func (s *Service) put(ctx context.Context, in *PutInput) (*PutOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.store(ctx, w, opts)
+	out, err := s.sealAndStore(ctx, w, opts)
 	if providers.Is(err, providers.PreconditionFailed) && in.Conditions.IfMatch != "" {
 		return nil, s.overtaken(ctx, at, in.Conditions.IfMatch, err)
 	}
@@ -193,8 +193,8 @@ func (s *Service) current(ctx context.Context, at *place, want string) (etag, re
 	return shownETag(policy, r.id.Mode, r.meta.ETag, info.ETag), info.ETag, nil
 }
 
-// store seals the body and hands it to the backend.
-func (s *Service) store(ctx context.Context, w *write, opts *providers.PutOptions) (*PutOutput, error) {
+// sealAndStore seals the body and hands it to the backend.
+func (s *Service) sealAndStore(ctx context.Context, w *write, opts *providers.PutOptions) (*PutOutput, error) {
 	v := w.bucket.Vault
 	id, secret, err := newSecret(v, w.customer)
 	if err != nil {

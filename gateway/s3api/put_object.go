@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"sallyport/gateway/checksum"
-
 	"sallyport/gateway/objects"
 )
 
