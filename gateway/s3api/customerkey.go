@@ -119,3 +119,16 @@ func peerAddress(remote string) (netip.Addr, bool) {
 	addr, err := netip.ParseAddr(host)
 	return addr.Unmap().WithZone(""), err == nil
 }
+
+// customerKey reads the request's SSE-C key.
+func (c *call) customerKey() (*customerKey, error) {
+	return parseCustomerKey(c.headers, customerPrefix, secureTransport(c.r, c.h.proxies))
+}
+
+// echoEncryption tells the client what it asked for about encryption and got.
+func (c *call) echoEncryption(key *customerKey) {
+	key.echo(c.w.Header())
+	if c.headers.Get("X-Amz-Server-Side-Encryption") != "" {
+		c.w.Header().Set("X-Amz-Server-Side-Encryption", "AES256")
+	}
+}

@@ -42,20 +42,7 @@ func (c *call) getObject(ctx context.Context) error {
 // onlyReader hides WriteTo, so that every write passes the progress deadline.
 type onlyReader struct{ io.Reader }
 
-// headObject is getObject without the body.
-// https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
-func (c *call) headObject(ctx context.Context) error {
-	in, key, err := c.getInput()
-	if err != nil {
-		return err
-	}
-	out, err := c.h.objects.Head(ctx, in)
-	if err != nil {
-		return c.readFailure(err, in)
-	}
-	return c.writeObjectHeaders(out, in, key)
-}
-
+// getInput is what GetObject and HeadObject ask of package objects.
 func (c *call) getInput() (*objects.GetInput, *customerKey, error) {
 	key, err := c.customerKey()
 	if err != nil {

@@ -50,11 +50,3 @@ func (c *call) putObject(ctx context.Context) error {
 	c.w.WriteHeader(http.StatusOK)
 	return nil
 }
-
-// echoEncryption tells the client what it asked for about encryption and got.
-func (c *call) echoEncryption(key *customerKey) {
-	key.echo(c.w.Header())
-	if c.headers.Get("X-Amz-Server-Side-Encryption") != "" {
-		c.w.Header().Set("X-Amz-Server-Side-Encryption", "AES256")
-	}
-}

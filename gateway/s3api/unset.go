@@ -79,8 +79,3 @@ func (c *call) objectExists(ctx context.Context) error {
 	}
 	return err
 }
-
-// customerKey reads the request's SSE-C key.
-func (c *call) customerKey() (*customerKey, error) {
-	return parseCustomerKey(c.headers, customerPrefix, secureTransport(c.r, c.h.proxies))
-}
