@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -96,5 +97,43 @@ func TestContextsComeFromMain(t *testing.T) {
 			}
 			return true
 		})
+	}
+}
+
+// TestDocsPointAtWhatIsThere follows the links of the pages to files of the repository, and finds every decision in the list of decisions.
+func TestDocsPointAtWhatIsThere(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`)
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	decisions, err := filepath.Glob("docs/decisions/[0-9]*.md")
+	if err != nil || len(decisions) == 0 {
+		t.Fatal("no decisions were found: ", err)
+	}
+	const list = "docs/decisions/README.md"
+	listed := map[string]bool{}
+	for _, page := range slices.Concat([]string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "deploy/README.md", list}, pages, decisions) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range link.FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(found[1], "://") {
+				continue
+			}
+			target := filepath.Join(filepath.Dir(page), found[1])
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s points at %s, which is not there", page, found[1])
+			}
+			if page == list {
+				listed[target] = true
+			}
+		}
+	}
+	for _, decision := range decisions {
+		if !listed[decision] {
+			t.Errorf("%s does not list %s", list, decision)
+		}
 	}
 }

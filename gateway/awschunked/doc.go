@@ -27,6 +27,6 @@
 //	TrailerSignature      SignatureDoesNotMatch 403      the trailers are not the signer's
 //	MalformedTrailer      MalformedTrailerError 400      a trailer is malformed, unannounced, repeated, missing or too long
 //
-// Specification: "Requests in" in the project's S3 notes; https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html and
+// Specification: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html and
 // sigv4-streaming-trailers.html.
 package awschunked

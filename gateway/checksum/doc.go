@@ -27,5 +27,8 @@
 //	Incomplete            IncompleteBody 400                 the body ended before its announced size
 //	TooLong               IncompleteBody 400                 the body went on past its announced size
 //
-// The errors of the source pass through unchanged. Specification: "Requests in" in the project's S3 notes.
+// The errors of the source pass through unchanged.
+//
+// Specification: docs/s3-compatibility.md, "Checksums", and
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html.
 package checksum

@@ -48,6 +48,6 @@
 //
 // S3 answers InvalidAccessKeyId for an unknown key. Whether to do so is the caller's choice: Verify does not say which it was.
 //
-// Specification: "Requests in" in the project's S3 notes;
+// Specification: docs/s3-compatibility.md, "Authentication", and
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html.
 package sigv4
