@@ -21,8 +21,9 @@ const MaxFileSize = 1 << 20
 // check returns becomes problems; an error joined from several becomes several. A nil map knows every type and checks none.
 type ProviderTypes map[string]func(decode func(into any) error) error
 
-// Roots say where things lie, in words with slashes between them that two things, of whatever types, share exactly when they share the place, and of
-// which one begins the other, up to a slash, exactly when the first place holds the second; "" when that cannot be told.
+// Roots tell where things are stored, as words with slashes between them. Two things have the same words exactly when they are stored in the same
+// place, whatever their types; and the words of one begin with those of the other, up to a slash, exactly when it is stored inside the other. "" =
+// that cannot be told.
 type Roots struct {
 	// Providers gives the root of a provider by its type. A type that is not named is not compared.
 	Providers map[string]func(decode func(into any) error) string

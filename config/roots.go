@@ -9,8 +9,9 @@ import (
 // placed is a field that names a place.
 type placed struct{ field, place string }
 
-// sharedRoots finds providers and state directory that have one root or lie inside one another: the second would meet the first one's lock, or
-// its objects, and what the gateway remembers would be copied, moved and put back together with what it is there to watch.
+// sharedRoots finds providers that have the same root, and providers or state directory that lie inside one another. The second provider would meet
+// the first one's lock, or its objects; and a state directory inside a root would be copied, moved and put back together with what it is there to
+// watch.
 func (c *Config) sharedRoots(roots *Roots) Problems {
 	if roots == nil {
 		return nil

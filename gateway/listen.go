@@ -83,7 +83,7 @@ func serve(server *http.Server, socket *Socket) error {
 	return nil
 }
 
-// underWay is a handler that knows when its last request has been left, which http.Server does not tell of those it cut.
+// underWay is a handler that knows when its last request has ended. http.Server does not tell that of the requests it cut.
 type underWay struct {
 	http.Handler
 	requests *semaphore.Weighted

@@ -60,7 +60,8 @@ func controlGroupLimit(root fs.FS) (limit int64, ok bool) {
 		default:
 			continue
 		}
-		// In a container the path may be that of the host, of which nothing is there but its own group, mounted as the root.
+		// In a container the path may be the one that the host sees. Of that path nothing is there but the container's own group, which is mounted as
+		// the root.
 		for group := path.Clean("/" + fields[2]); ; group = path.Dir(group) {
 			text, err := fs.ReadFile(root, path.Join(base, group, file))
 			if n, parseErr := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && parseErr == nil && n > 0 && n < unlimited && (!ok || n < limit) {

@@ -127,7 +127,8 @@ func (s *Server) ready() error {
 	return phase(s.phase.Load()).ready()
 }
 
-// notes tells which providers are not well. A degraded one makes nobody send requests elsewhere: it still reads, and the next write tries it again.
+// notes tells which providers are not well. Requests need not be sent elsewhere because of a degraded one: it still reads, and the next write tries
+// it again.
 func (s *Server) notes() []string {
 	var all []string
 	for _, h := range s.opts.Health {
@@ -181,8 +182,8 @@ func (s *Server) drain(ctx context.Context) error {
 	return errors.Join(err, s.cache.Flush())
 }
 
-// finishCommits waits for what requests that were cut had the backend commit: the stores must not be closed before, and a backend that is left in the
-// middle of it can lose an upload.
+// finishCommits waits for what the requests that were cut had asked the backend to commit. The stores must not be closed before: a backend that is
+// left in the middle of a commit can lose an upload.
 func (s *Server) finishCommits(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, providers.CommitGrace+leaveWithin)
 	defer cancel()

@@ -58,7 +58,7 @@ func (c *quickstartCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 	if err != nil {
 		return err
 	}
-	// The port comes before the vault: a vault whose key was never shown, because the port was taken, would be worse than none.
+	// The port is taken before the vault is made: if it is in use, the command ends before there is a vault whose key was never shown.
 	socket, err := gateway.Bind(c.Listen, tlsConfig)
 	if err != nil {
 		return err

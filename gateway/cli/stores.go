@@ -69,8 +69,8 @@ func providerTypes() config.ProviderTypes {
 	}
 }
 
-// roots lets the configuration check find two providers on one folder or inside one another, also by another way to it, or on one place in one
-// bucket, and the state directory among them.
+// roots lets the configuration check find two providers on one folder, or on one place in one bucket, also by another path to it; providers inside
+// one another; and the state directory among them.
 func roots() *config.Roots {
 	return &config.Roots{
 		Providers: map[string]func(decode func(into any) error) string{

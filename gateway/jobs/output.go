@@ -141,8 +141,8 @@ func notWritten(err error) error {
 	return fmt.Errorf("%w: %w", ErrNotWritten, err)
 }
 
-// publish gives a staged file its name, which syncNames makes durable. What is there already stays: with the same content it is as good, and there is true; else the error is
-// errTaken. With an error the staged file is still there.
+// publish gives a staged file its name, which syncNames makes durable. A file that has the name already is left alone: if its content is the same,
+// there is true and the staged file is removed; otherwise the error is errTaken. After an error the staged file is still there.
 func (o *output) publish(temp, name string) (there bool, err error) {
 	if err := o.root.MkdirAll(path.Dir(name), 0o700); err != nil {
 		return false, err

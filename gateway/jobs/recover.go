@@ -188,8 +188,8 @@ type source struct {
 	size int64
 }
 
-// walk visits the regular files below From in order; unusable hears of all else that is no folder, with a nil error where it could be read. The
-// gateway's own folder is left out: it holds no object. It ends early without an error when ctx does.
+// walk visits the regular files below From in order. unusable is called for everything else that is no folder, with the error if it could not be
+// looked at. The gateway's own folder is left out: it holds no object. When ctx ends, walk ends early and without an error.
 func (r *recovery) walk(ctx context.Context, unusable func(path string, err error), visit func(source)) error {
 	err := fs.WalkDir(r.from.FS(), ".", func(p string, d fs.DirEntry, err error) error {
 		if ctx.Err() != nil {
@@ -254,7 +254,7 @@ type seenBytes struct {
 	counted int64 // at most size, also when the file is read a second time
 }
 
-// add counts n bytes of plaintext as so many of the file: it has few others.
+// add counts n bytes of plaintext as so many bytes of the file, which has few others.
 func (s *seenBytes) add(n int) {
 	if more := min(int64(n), s.size-s.counted); more > 0 {
 		s.counted += more

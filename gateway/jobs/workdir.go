@@ -33,8 +33,8 @@ func openOutput(to string) (o *output, closeOutput func() error, err error) {
 
 const lockName = workDir + "/lock"
 
-// takeWorkDir makes workDir and locks it. Where files cannot be locked, two runs do each other no harm, for they write files of their own; then
-// nothing is swept, because it may be another's.
+// takeWorkDir makes workDir and locks it. Where files cannot be locked, two runs at once do each other no harm, because each writes files of its own;
+// then nothing is swept, because it may be the other's.
 func takeWorkDir(root *os.Root) (unlock func(), err error) {
 	for {
 		if err := root.Mkdir(workDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -54,7 +54,7 @@ func takeWorkDir(root *os.Root) (unlock func(), err error) {
 		if errors.Is(lockErr, errLocked) {
 			return nil, errors.Join(errBusy, f.Close())
 		}
-		// Whoever removed the file between our open and our lock left us with one that nobody else will meet.
+		// If somebody removed the file between our open and our lock, we hold the lock of a file that nobody else will open.
 		now, err := root.Lstat(lockName)
 		held, heldErr := f.Stat()
 		if err != nil || heldErr != nil || !os.SameFile(now, held) {
