@@ -25,7 +25,7 @@ func (f *unlockFlags) given() bool {
 }
 
 // read returns what opens the vault, asking at the terminal when no flag says where it is.
-func (f *unlockFlags) read(ctx context.Context, io *Stdio, what string) (vaults.Unlock, error) {
+func (f *unlockFlags) read(ctx context.Context, stdio *Stdio, what string) (vaults.Unlock, error) {
 	sources := 0
 	for _, on := range []bool{f.KeyFile != "", f.KeyFD != nil, f.PasswordFile != "", f.PasswordFD != nil} {
 		if on {
@@ -36,9 +36,9 @@ func (f *unlockFlags) read(ctx context.Context, io *Stdio, what string) (vaults.
 	case sources > 1:
 		return vaults.Unlock{}, usageError("give only one of --key-file, --key-fd, --password-file and --password-fd")
 	case sources == 0:
-		return ask(ctx, io, what, "give --key-file, --key-fd, --password-file or --password-fd")
+		return ask(ctx, stdio, what, "give --key-file, --key-fd, --password-file or --password-fd")
 	}
-	value, isKey, err := f.readSource(ctx, io)
+	value, isKey, err := f.readSource(ctx, stdio)
 	if errors.Is(err, errInterrupted) {
 		return vaults.Unlock{}, err
 	}
@@ -56,7 +56,7 @@ func (f *unlockFlags) read(ctx context.Context, io *Stdio, what string) (vaults.
 	return vaults.Unlock{Key: key}, nil
 }
 
-func (f *unlockFlags) readSource(ctx context.Context, io *Stdio) (value secret.Bytes, isKey bool, err error) {
+func (f *unlockFlags) readSource(ctx context.Context, stdio *Stdio) (value secret.Bytes, isKey bool, err error) {
 	var warning string
 	switch {
 	case f.KeyFile != "":
@@ -71,7 +71,7 @@ func (f *unlockFlags) readSource(ctx context.Context, io *Stdio) (value secret.B
 		value, err = readFD(ctx, *f.PasswordFD)
 	}
 	if warning != "" {
-		io.notef("warning: %s\n", warning)
+		stdio.notef("warning: %s\n", warning)
 	}
 	return value, isKey, err
 }
@@ -82,8 +82,8 @@ func readFD(ctx context.Context, fd uint) (secret.Bytes, error) {
 }
 
 // ask takes either secret at one prompt: 64 hex digits are a key, anything else is a password. instead is what to do without a terminal.
-func ask(ctx context.Context, io *Stdio, what, instead string) (vaults.Unlock, error) {
-	answer, err := io.askSecret(ctx, fmt.Sprintf("64-digit key or password of %s: ", what))
+func ask(ctx context.Context, stdio *Stdio, what, instead string) (vaults.Unlock, error) {
+	answer, err := stdio.askSecret(ctx, fmt.Sprintf("64-digit key or password of %s: ", what))
 	if errors.Is(err, errNoTerminal) {
 		return vaults.Unlock{}, usageError(fmt.Sprintf("%s needs its 64-digit key or a password, and there is no terminal to ask at: %s", what, instead))
 	}
@@ -104,12 +104,12 @@ const unlockTries = 3
 
 // untilRight reads what opens the vault and has open try it. What was typed at a terminal may be typed again if it does not fit; what a flag names
 // would be the same again.
-func (f *unlockFlags) untilRight(ctx context.Context, io *Stdio, what string, open func(vaults.Unlock) error) (vaults.Unlock, error) {
-	read := func() (vaults.Unlock, error) { return f.read(ctx, io, what) }
-	return untilRight(io, !f.given(), read, open)
+func (f *unlockFlags) untilRight(ctx context.Context, stdio *Stdio, what string, open func(vaults.Unlock) error) (vaults.Unlock, error) {
+	read := func() (vaults.Unlock, error) { return f.read(ctx, stdio, what) }
+	return untilRight(stdio, !f.given(), read, open)
 }
 
-func untilRight(io *Stdio, typed bool, read func() (vaults.Unlock, error), open func(vaults.Unlock) error) (vaults.Unlock, error) {
+func untilRight(stdio *Stdio, typed bool, read func() (vaults.Unlock, error), open func(vaults.Unlock) error) (vaults.Unlock, error) {
 	for try := 1; ; try++ {
 		unlock, err := read()
 		if err != nil {
@@ -119,6 +119,6 @@ func untilRight(io *Stdio, typed bool, read func() (vaults.Unlock, error), open 
 		if err == nil || !typed || try == unlockTries || !errors.Is(err, vault.ErrWrongKey) {
 			return unlock, err
 		}
-		io.notef("%v\n", err)
+		stdio.notef("%v\n", err)
 	}
 }
