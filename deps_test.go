@@ -301,8 +301,12 @@ func TestNoInitAndNoMutablePackageState(t *testing.T) {
 				case *ast.GenDecl:
 					if d.Tok == token.VAR {
 						for _, s := range d.Specs {
-							for _, n := range s.(*ast.ValueSpec).Names {
+							spec := s.(*ast.ValueSpec)
+							for _, n := range spec.Names {
 								declared[n.Name] = n.Name != "_"
+							}
+							if changesItself(spec) {
+								t.Errorf("%s: a package variable that is there to be changed: state lives in values passed along", fset.Position(s.Pos()))
 							}
 						}
 					}
@@ -312,13 +316,7 @@ func TestNoInitAndNoMutablePackageState(t *testing.T) {
 		for _, f := range files {
 			ast.Inspect(f, func(n ast.Node) bool {
 				mark := func(e ast.Expr) {
-					for {
-						if ix, ok := e.(*ast.IndexExpr); ok {
-							e = ix.X
-							continue
-						}
-						break
-					}
+					e = holder(e)
 					// Obj is nil for identifiers that the file's own scopes do not resolve, which includes package variables of other files.
 					if id, ok := e.(*ast.Ident); ok && declared[id.Name] && (id.Obj == nil || isPackageLevel(f, id)) {
 						assigned[id.Name] = id.Pos()
@@ -333,6 +331,10 @@ func TestNoInitAndNoMutablePackageState(t *testing.T) {
 					}
 				case *ast.IncDecStmt:
 					mark(n.X)
+				case *ast.CallExpr:
+					if f, ok := n.Fun.(*ast.Ident); ok && (f.Name == "delete" || f.Name == "clear") && len(n.Args) > 0 {
+						mark(n.Args[0])
+					}
 				}
 				return true
 			})
@@ -341,6 +343,48 @@ func TestNoInitAndNoMutablePackageState(t *testing.T) {
 			t.Errorf("%s: package variable %s is changed: state lives in values passed along", fset.Position(pos), name)
 		}
 	}
+}
+
+// holder returns what an assignment to e changes: x for x.field, x[i] and *x.
+func holder(e ast.Expr) ast.Expr {
+	for {
+		switch at := e.(type) {
+		case *ast.IndexExpr:
+			e = at.X
+		case *ast.SelectorExpr:
+			e = at.X
+		case *ast.StarExpr:
+			e = at.X
+		case *ast.ParenExpr:
+			e = at.X
+		default:
+			return e
+		}
+	}
+}
+
+// changesItself reports whether a variable has a type of package sync or atomic, or is a channel: such are changed without an assignment.
+func changesItself(spec *ast.ValueSpec) bool {
+	changes := false
+	look := func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncLit:
+			return false
+		case *ast.ChanType:
+			changes = true
+		case *ast.SelectorExpr:
+			pkg, ok := n.X.(*ast.Ident)
+			changes = changes || ok && (pkg.Name == "sync" || pkg.Name == "atomic")
+		}
+		return true
+	}
+	if spec.Type != nil {
+		ast.Inspect(spec.Type, look)
+	}
+	for _, v := range spec.Values {
+		ast.Inspect(v, look)
+	}
+	return changes
 }
 
 func isPackageLevel(f *ast.File, id *ast.Ident) bool {
