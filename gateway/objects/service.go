@@ -1,5 +1,11 @@
 // Package objects is what an S3 operation means on ciphertext: it turns puts, gets, copies, uploads and lists of plaintext objects
-// into sealed objects at a provider, and back. Files are by noun: read, write, delete, copy, upload, list, bucket.
+// into sealed objects at a provider, and back.
+//
+// Files are by noun: write, read, copy, delete, list, bucket and upload are what S3 has; each begins with the input and output of its
+// operations. Of the others, revision finds a stored object and opens its tail, body yields its verified bytes, conditions and etag decide what
+// clients see of revisions, room reserves memory, gate keeps writes and the removal of their bucket apart. upload holds the operations of
+// multipart uploads; uploadstate reads back what is kept of one, uploadparts, uploadcomplete, uploadrepeated (a Complete that was sent
+// again) and uploadlists do them.
 //
 // It promises what docs/FORMAT.md and the invariants of the threat model say: a nil error means durable and verified against the
 // client's checksums; a failed call leaves the old object; no byte leaves before its chunk is verified. It knows no HTTP and no XML, and does

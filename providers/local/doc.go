@@ -13,4 +13,9 @@
 //
 // On disk. ".sallyport/local.json" holds the layout; without it the layout is verbatim. What is below ".sallyport/" has the path its
 // key says, in both layouts; the driver's own files there (lock, local.json, doubt, tmp/, uploads/) are no objects. See names.go for the rest.
+//
+// Where to begin: write.go makes a durable temporary, put.go gives it its name, directories.go sees to the directories above it. uploads.go and
+// complete.go are the multipart side, publishing.go what keeps an upload from being completed twice. health.go and doubt.go are about failed
+// syncs. list.go walks directories and listcache.go remembers their names. All of it speaks to the file system through filesystem.go, which
+// rootfs.go implements and the tests replace.
 package local
