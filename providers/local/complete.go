@@ -142,11 +142,15 @@ func (u uploads) retire(dir string) error {
 	u.temps.add(name)
 	defer u.temps.drop(name)
 	retired := tempDir + "/" + name
-	err := u.files.Rename(dir+"/"+partsName, retired)
+	err := ignoreAbsent(u.files.Rename(dir+"/"+partsName, retired)) // absent: an earlier try took them away, and perhaps could not sync that
 	if err == nil {
-		u.publishing.drop(dir)
-		err = u.syncs.do(dir)
+		if err = u.syncs.do(dir); isGone(err) {
+			err = nil // aborted
+		}
 		u.discard(retired)
+	}
+	if err == nil {
+		u.publishing.drop(dir) // not before: a power failure could bring the parts back, beside another object than theirs
 	}
 	if err != nil {
 		u.log.Warn("local folder: parts of a completed upload left behind", "error", err)

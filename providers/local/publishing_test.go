@@ -56,6 +56,34 @@ func TestCompleteAgainKeepsWhatWasWrittenSince(t *testing.T) {
 	}
 }
 
+// The parts may be gone although the system said that they could not be moved. That they are must be durable before the object changes: a power
+// failure would bring them back, beside another object than theirs.
+func TestPartsThatCameBackAreNotCompletedOverWhatWasWrittenSince(t *testing.T) {
+	m := newModelFS()
+	d := openModel(t, m)
+	up, parts := beginOnePart(t, d, "k", "older")
+	m.fault = func(call, path string) (error, bool) {
+		if call == "rename" && strings.HasPrefix(path, ".sallyport/tmp/") {
+			return syscall.EIO, true
+		}
+		return nil, false
+	}
+	if _, err := d.Uploads().Complete(t.Context(), up, parts, &driver.PutOptions{}); err != nil {
+		t.Fatalf("complete whose object is there: %v", err)
+	}
+	m.fault = nil
+	if _, err := d.Put(t.Context(), "k", strings.NewReader("newer, acknowledged"), 19, &driver.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	d = openModel(t, m.crashed(len(m.log)))
+	if _, err := d.Uploads().Complete(t.Context(), up, parts, &driver.PutOptions{}); !driver.Is(err, driver.NoSuchUpload) {
+		t.Errorf("complete again: %v", err)
+	}
+	if got := get(t, d, "k"); got != "newer, acknowledged" {
+		t.Errorf("the object is %q", got)
+	}
+}
+
 // A deleted object does not come back either.
 func TestCompleteAgainKeepsADelete(t *testing.T) {
 	m := newModelFS()
