@@ -32,8 +32,13 @@ func (s *Service) completeUpload(ctx context.Context, in *CompleteInput) (*PutOu
 	if err != nil {
 		return nil, err
 	}
-	// Two completions at once would replace each other's closing part; between gateways the backend's part ETags decide.
-	defer s.completing.lock(in.UploadID)()
+	// Two completions at once would replace each other's closing part; between gateways the backend's part ETags decide. Who asks again while the
+	// first is still being worked on waits for what it comes to.
+	unlock, err := s.completing.lock(ctx, in.UploadID)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	u, parts, notes, err := s.readUpload(ctx, at, &in.UploadRef)
 	if err != nil {
 		return nil, err
