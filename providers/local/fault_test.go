@@ -338,3 +338,48 @@ func TestDirectoryOfKilledProcess(t *testing.T) {
 		t.Errorf("after a power failure: %q", got)
 	}
 }
+
+// TestOwnSuccessRefused: a network file system that repeats a call whose answer was lost finds the new name taken, or the old one gone, by its own first
+// try. Nobody may be told then that nothing was changed.
+func TestOwnSuccessRefused(t *testing.T) {
+	for what, change := range map[string]struct {
+		errno syscall.Errno
+		do    func(s *script) error
+	}{
+		"put": {syscall.ENOENT, func(s *script) error {
+			_, err := s.d.Put(t.Context(), "dir/k", strings.NewReader("new"), 3, &driver.PutOptions{})
+			return err
+		}},
+		"put over": {syscall.ENOENT, func(s *script) error {
+			_, err := s.d.Put(t.Context(), "old/a", strings.NewReader("new"), 3, &driver.PutOptions{IfMatch: s.etags["old/a"]})
+			return err
+		}},
+		"put if absent": {syscall.EEXIST, func(s *script) error {
+			_, err := s.d.Put(t.Context(), "dir/k", strings.NewReader("new"), 3, &driver.PutOptions{IfNoneMatch: true})
+			return err
+		}},
+		"part": {syscall.ENOENT, func(s *script) error {
+			_, err := s.d.Uploads().PutPart(t.Context(), s.ups["up"], 1, strings.NewReader("new"), 3)
+			return err
+		}},
+		"note": {syscall.ENOENT, func(s *script) error {
+			return s.d.Uploads().Note(t.Context(), s.ups["up"], "1-0123456789abcdef", []byte("x"))
+		}},
+	} {
+		r := newFaultRun(t, append(slices.Clone(before), createCall("up")))
+		r.m.fault = func(call, _ string) (error, bool) {
+			if call == "rename" || call == "link" {
+				return change.errno, true
+			}
+			return nil, false
+		}
+		err := change.do(r.s)
+		r.m.fault = nil
+		if !driver.Is(err, driver.UnknownOutcome) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if r.m.opened != 0 || local.LiveTemps(r.s.d) != 0 {
+			t.Errorf("%s: %d files open, %d temporaries", what, r.m.opened, local.LiveTemps(r.s.d))
+		}
+	}
+}

@@ -138,7 +138,7 @@ func (f *Folder) publishIn(ctx context.Context, dir string, t *temp, key, p stri
 			return fmt.Errorf("make directory: %w", err)
 		}
 		err := f.place(ctx, t, p, opts, steps)
-		if errors.Is(err, fs.ErrNotExist) && try < publishTries {
+		if errors.Is(err, fs.ErrNotExist) && !driver.Is(err, driver.UnknownOutcome) && try < publishTries {
 			f.dirs.forget(dir)
 			continue
 		}
@@ -185,28 +185,30 @@ func (f *Folder) place(ctx context.Context, t *temp, p string, opts *driver.PutO
 			return err
 		}
 	}
-	if opts.IfNoneMatch && f.probe.Links {
+	exclusive := opts.IfNoneMatch && f.probe.Links
+	if exclusive {
 		err = f.files.Link(t.path, p)
-		if errors.Is(err, fs.ErrExist) {
-			return &driver.Error{Kind: driver.PreconditionFailed, Op: "Put"} // by another program, since we hold the key
-		}
 	} else {
 		err = f.files.Rename(t.path, p)
 		t.moved = err == nil
 	}
-	switch {
-	case err == nil && steps != nil:
+	if err != nil {
+		err = f.afterFailedPlace(t, p, err)
+		if exclusive && errors.Is(err, fs.ErrExist) && !driver.Is(err, driver.UnknownOutcome) {
+			return &driver.Error{Kind: driver.PreconditionFailed, Op: "Put"} // by another program, since we hold the key
+		}
+		return err
+	}
+	if steps != nil {
 		if err := steps.after(); err != nil {
 			return &driver.Error{Kind: driver.UnknownOutcome, Op: "Put", Err: err}
 		}
-		return nil
-	case err == nil || errors.Is(err, fs.ErrNotExist):
-		return err
 	}
-	return f.afterFailedPlace(t, p, err)
+	return nil
 }
 
-// afterFailedPlace finds out whether the step took place although the system said it failed.
+// afterFailedPlace finds out whether the step took place although the system said it failed. Also when it said that the new name is taken, or the
+// old one gone: a network file system that repeats a call whose answer was lost says so of its own success.
 func (f *Folder) afterFailedPlace(t *temp, p string, cause error) error {
 	now, err := f.files.Stat(p)
 	if err == nil && f.etagOf(now) != f.etagOf(t.stat) || errors.Is(err, fs.ErrNotExist) {

@@ -281,10 +281,11 @@ func (u uploads) moveInto(op string, up driver.Upload, t *temp, dir, name string
 	p := dir + "/" + name
 	err = u.files.Rename(t.path, p)
 	if t.moved = err == nil; !t.moved {
-		if errors.Is(err, fs.ErrNotExist) {
+		err = u.afterFailedPlace(t, p, err)
+		if errors.Is(err, fs.ErrNotExist) && !driver.Is(err, driver.UnknownOutcome) {
 			return failUpload(op, up)
 		}
-		return failCommit(op, up.Key, u.afterFailedPlace(t, p, err))
+		return failCommit(op, up.Key, err)
 	}
 	if err := u.syncs.do(dir); err != nil {
 		if isGone(err) {
