@@ -106,14 +106,17 @@ func (f *Folder) readDoubt() (doubt, err error) {
 		return nil, fmt.Errorf("read %s: %w", doubtFile, err)
 	}
 	var r doubtRecord
-	since := "an earlier time"
+	since, now := "an earlier time", f.files.Boot()
 	if json.Unmarshal(content, &r) == nil {
-		if now := f.files.Boot(); r.Boot != "" && now != "" && r.Boot != now {
+		if r.Boot != "" && now != "" && r.Boot != now {
 			f.log.Info("local folder: the machine was started anew since a directory could not be synced")
 			return nil, ignoreAbsent(f.files.Remove(doubtFile))
 		}
 		since = r.Since.Format(time.RFC3339)
 	}
-	return fmt.Errorf("a directory could not be synced at %s; restart the machine, or stop the gateway, unmount and mount the file system "+
-		"and remove %s", since, doubtFile), nil
+	cure := "restart the machine, or stop the gateway, unmount and mount the file system and remove " + doubtFile
+	if r.Boot == "" || now == "" { // no restart would be noticed
+		cure = "stop the gateway, restart the machine or unmount and mount the file system, and remove " + doubtFile + " before the gateway starts again"
+	}
+	return fmt.Errorf("a directory could not be synced at %s; %s", since, cure), nil
 }

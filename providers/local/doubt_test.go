@@ -130,7 +130,11 @@ func TestDoubtEnds(t *testing.T) {
 		if err := errors.Join(err, file.Close()); err != nil {
 			t.Fatal(err)
 		}
-		refusesChanges(t, reopen())
+		d := reopen()
+		refusesChanges(t, d)
+		if said := d.Health().Error(); !strings.Contains(said, "remove .sallyport/doubt before the gateway starts again") {
+			t.Errorf("a restart of the machine, which nobody would notice, is said to be enough: %s", said)
+		}
 		if err := m.Remove(".sallyport/doubt"); err != nil {
 			t.Fatal(err)
 		}
