@@ -43,7 +43,7 @@ func (c *call) decode() (*decoded, error) {
 			return nil, refuse("InvalidRequest", "An aws-chunked body needs a STREAMING-* value in x-amz-content-sha256.")
 		}
 		if c.r.ContentLength < 0 {
-			return nil, refuse("MissingContentLength", "You must provide the Content-Length HTTP header.")
+			return nil, missingLength()
 		}
 		if err := checkUnframed(c.headers, c.r.ContentLength); err != nil {
 			return nil, err
@@ -70,6 +70,10 @@ func (c *call) decode() (*decoded, error) {
 		return nil, err
 	}
 	return &decoded{source: reader, size: size, names: names, trailer: reader.Trailer}, nil
+}
+
+func missingLength() *failure {
+	return refuse("MissingContentLength", "You must provide the Content-Length HTTP header.")
 }
 
 // checkUnframed refuses a body that is said to have another length without its framing: nothing would take the framing off, and it would be stored as
@@ -116,8 +120,13 @@ func (c *call) openBody(headers http.Header) (*promised, error) {
 	return &promised{reader: checksum.NewReader(body.source, opts), promise: promise, size: body.size}, nil
 }
 
-// openData is openBody for an object's or part's bytes.
+// openData is openBody for an object's or part's bytes, whose length must be said: HTTP reads a request that says nothing as one without a body, so that a
+// sender which leaves it out would be told that its object is stored when an empty one is.
 func (c *call) openData() (*promised, error) {
+	if _, said := c.r.Header["Content-Length"]; !said && c.r.ContentLength == 0 {
+		// What follows may be the body all the same, and must not be read as the next request.
+		return nil, missingLength().setHeader("Connection", "close")
+	}
 	body, err := c.openBody(c.headers)
 	if err != nil {
 		return nil, err

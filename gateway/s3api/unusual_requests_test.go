@@ -2,8 +2,13 @@ package s3api
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"sallyport/config/secret"
 	"sallyport/gateway/auth"
@@ -21,6 +26,52 @@ func TestHeaderNamesInTheURL(t *testing.T) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
+}
+
+// TestBodyWithoutLength: to HTTP such a request has no body, and what follows is the next request; an empty object must not take the place of what was meant.
+func TestBodyWithoutLength(t *testing.T) {
+	s := newSite(t, siteOptions{})
+	bodyRoutes(t, s, func(t *testing.T, target string, check func(*testing.T)) {
+		for _, version := range []string{"HTTP/1.0", "HTTP/1.1"} {
+			for _, f := range []form{formUnsigned, formPresigned} {
+				r := s.request(http.MethodPut, target)
+				s.signer.sign(r, f, nil)
+				r.Body, r.ContentLength = nil, 0
+				conn := dialWithoutLength(t, s, r, version, "what is sent")
+				a := readAnswer(t, conn)
+				if a.status != 411 || a.code() != "MissingContentLength" {
+					t.Errorf("%s, %s: %s", version, f, a)
+				}
+				if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+					t.Errorf("%s, %s: the connection stays open: %v", version, f, err)
+				}
+				check(t)
+			}
+		}
+	})
+	s.want(s.ask(http.MethodPut, "/"+testBucket+"/empty", nil), 200, "")
+}
+
+// dialWithoutLength opens a connection and sends r with a body whose length its head does not say.
+func dialWithoutLength(t *testing.T, s *site, r *http.Request, version, body string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s %s %s\r\nHost: %s\r\n", r.Method, r.URL.RequestURI(), version, r.URL.Host)
+	if err := r.Header.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, text.String()+"\r\n"+body); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 // TestEmptySourceCondition: a condition that says nothing must not be taken for none.
