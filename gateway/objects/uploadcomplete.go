@@ -146,7 +146,11 @@ func (s *Service) plan(u *upload, in *CompleteInput, parts []providers.Part, not
 	listed := make([]multipart.Listed, 0, len(in.Parts))
 	for _, p := range in.Parts {
 		l := multipart.Listed{Number: p.Number, ETag: p.ETag}
-		if p.Checksum != nil && p.Checksum.Algorithm == u.algorithm {
+		if p.Checksum != nil {
+			if p.Checksum.Algorithm != u.algorithm {
+				return nil, refuse(InvalidPart, fmt.Sprintf("part %d is listed with a %s, and of an upload begun with %s nothing can be compared with it; leave it out, or send the %s",
+					p.Number, p.Checksum.Algorithm, u.algorithm, u.algorithm))
+			}
 			if l.Checksum, err = checksum.ParseValue(p.Checksum.Algorithm, p.Checksum.Value); err != nil {
 				return nil, err
 			}

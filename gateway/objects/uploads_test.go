@@ -187,6 +187,7 @@ func TestUploadListIsHeldToTheRules(t *testing.T) {
 		{"small in the middle", []CompletedPart{p1, p2, p3}, EntityTooSmall},
 		{"never sent", []CompletedPart{p1, {Number: 4, ETag: p1.ETag}}, InvalidPart},
 		{"another ETag", []CompletedPart{{Number: 1, ETag: p2.ETag}}, InvalidPart},
+		{"a checksum of another algorithm", []CompletedPart{{Number: 1, ETag: p1.ETag, Checksum: &Checksum{Algorithm: checksum.CRC32, Value: "AAAAAA=="}}}, InvalidPart},
 		{"another checksum", []CompletedPart{{Number: 1, ETag: p1.ETag, Checksum: &Checksum{Algorithm: checksum.CRC64NVME, Value: "AAAAAAAAAAA="}}}, InvalidPart},
 	} {
 		_, err := w.tryComplete("key", id, c.parts...)
