@@ -21,9 +21,9 @@ func (c *call) completeMultipartUpload(ctx context.Context) error {
 	if in.Conditions, err = writeConditions(c.headers); err != nil {
 		return err
 	}
-	if size := c.headers.Get("X-Amz-Mp-Object-Size"); size != "" {
-		if in.Size, err = strconv.ParseInt(size, 10, 64); err != nil || in.Size < 0 {
-			return invalidArgument("x-amz-mp-object-size", size, "Value for x-amz-mp-object-size header is invalid.")
+	if values, said := c.headers["X-Amz-Mp-Object-Size"]; said {
+		if in.Size, err = strconv.ParseInt(values[0], 10, 64); err != nil || in.Size < 0 {
+			return invalidArgument("x-amz-mp-object-size", values[0], "Value for x-amz-mp-object-size header is invalid.")
 		}
 	}
 	if err := c.checkUploadType(ctx, in.UploadRef); err != nil {
@@ -69,14 +69,14 @@ func (c *call) location() string {
 func objectChecksum(h http.Header, parts int) (*objects.Checksum, error) {
 	var found *objects.Checksum
 	for _, a := range checksum.Algorithms() {
-		text := h.Get(a.Header())
-		if text == "" {
+		values, said := h[http.CanonicalHeaderKey(a.Header())]
+		if !said {
 			continue
 		}
 		if found != nil {
 			return nil, refuse("InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 		}
-		value, err := checksum.ParseValue(a, text)
+		value, err := checksum.ParseValue(a, values[0])
 		if err != nil {
 			return nil, err
 		}

@@ -56,10 +56,12 @@ func sourceConditions(h http.Header) (objects.ReadConditions, error) {
 		{"X-Amz-Copy-Source-If-Modified-Since", &c.IfModifiedSince},
 		{"X-Amz-Copy-Source-If-Unmodified-Since", &c.IfUnmodifiedSince},
 	} {
-		value := h.Get(t.name)
-		*t.into = parseHTTPTime(value)
-		if value != "" && t.into.IsZero() {
-			return c, invalidArgument(strings.ToLower(t.name), value, "Bad Date")
+		values, said := h[t.name]
+		if !said {
+			continue
+		}
+		if *t.into = parseHTTPTime(values[0]); t.into.IsZero() {
+			return c, invalidArgument(strings.ToLower(t.name), values[0], "Bad Date")
 		}
 	}
 	return c, nil

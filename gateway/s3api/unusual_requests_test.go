@@ -76,13 +76,33 @@ func dialWithoutLength(t *testing.T, s *site, r *http.Request, version, body str
 
 // TestEmptySourceCondition: a condition that says nothing must not be taken for none.
 func TestEmptySourceCondition(t *testing.T) {
-	for _, name := range []string{"X-Amz-Copy-Source-If-Match", "X-Amz-Copy-Source-If-None-Match"} {
+	for _, name := range []string{
+		"X-Amz-Copy-Source-If-Match", "X-Amz-Copy-Source-If-None-Match", "X-Amz-Copy-Source-If-Modified-Since", "X-Amz-Copy-Source-If-Unmodified-Since",
+	} {
 		for _, value := range []string{"", `""`, " , "} {
 			if _, err := sourceConditions(http.Header{name: {value}}); err == nil {
 				t.Errorf("%s: %q is taken for no condition", name, value)
 			}
 		}
 	}
+}
+
+// TestEmptyHeadersOfUploads: a range, size or checksum that came out empty was meant to be one, and must not be taken for none.
+func TestEmptyHeadersOfUploads(t *testing.T) {
+	s := newSite(t, siteOptions{})
+	s.put("source", []byte("the whole source"))
+	id := s.createUpload("u")
+	target := "/" + testBucket + "/u?uploadId=" + id
+	s.want(s.ask(http.MethodPut, target+"&partNumber=1", nil, "x-amz-copy-source: bucket/source", "x-amz-copy-source-range: "), 400, "InvalidArgument")
+	if a := s.ask(http.MethodGet, target, nil); a.status != 200 || strings.Contains(string(a.body), "<Part>") {
+		t.Errorf("a part was kept: %s", a)
+	}
+	part := s.ask(http.MethodPut, target+"&partNumber=1", []byte("x"))
+	list := []byte("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + part.header.Get("Etag") + "</ETag></Part></CompleteMultipartUpload>")
+	s.want(s.ask(http.MethodPost, target, list, "x-amz-mp-object-size: "), 400, "InvalidArgument")
+	s.want(s.ask(http.MethodPost, target, list, "x-amz-checksum-crc64nvme: "), 400, "InvalidRequest")
+	s.want(s.ask(http.MethodHead, "/"+testBucket+"/u", nil), 404, "")
+	s.want(s.ask(http.MethodPost, target, list), 200, "")
 }
 
 // TestDamagedSourceIsNotTheClientsFault: the digests of a damaged source stand in the error's tree.

@@ -23,8 +23,8 @@ func (c *call) uploadPartCopy(ctx context.Context) error {
 		return err
 	}
 	in := &objects.CopyPartInput{UploadRef: c.upload(), Number: number, Source: *source, CustomerKey: key.value()}
-	if header := c.headers.Get("X-Amz-Copy-Source-Range"); header != "" {
-		if in.Range, err = parseCopyRange(header); err != nil {
+	if values, said := c.headers["X-Amz-Copy-Source-Range"]; said {
+		if in.Range, err = parseCopyRange(values[0]); err != nil {
 			return err
 		}
 	}
