@@ -47,6 +47,14 @@ func chosenAlgorithm(h http.Header) (checksum.Algorithm, error) {
 	return checksum.ParseAlgorithm(value)
 }
 
+// checkFullObject refuses an x-amz-checksum-type of a write that makes an object whole: its checksum is that of all its bytes, whatever is asked for.
+func checkFullObject(h http.Header) error {
+	if values, said := h["X-Amz-Checksum-Type"]; said && values[0] != checksum.TypeFullObject {
+		return refusef("InvalidRequest", "The x-amz-checksum-type %q is none that this object can have: one that is not uploaded in parts has %s.", values[0], checksum.TypeFullObject)
+	}
+	return nil
+}
+
 // wantsChecksums reports whether a GET or HEAD asks for the stored checksum.
 func wantsChecksums(h http.Header) (bool, error) {
 	switch mode := h.Get("X-Amz-Checksum-Mode"); strings.ToUpper(mode) {

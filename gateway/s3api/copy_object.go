@@ -26,6 +26,9 @@ func (c *call) copyObject(ctx context.Context) error {
 	if in.Algorithm, err = chosenAlgorithm(c.headers); err != nil {
 		return err
 	}
+	if err := checkFullObject(c.headers); err != nil {
+		return err
+	}
 	if in.Replace, err = directive(c.headers, "X-Amz-Metadata-Directive"); err != nil {
 		return err
 	}

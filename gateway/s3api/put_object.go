@@ -27,13 +27,19 @@ func (c *call) putObject(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := checkFullObject(c.headers); err != nil {
+		return err
+	}
 	body, err := c.openData()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = body.reader.Close() }()
-	if body.promise.Algorithm != checksum.None {
-		chosen = body.promise.Algorithm // minio-go names an algorithm also where it sends no value
+	switch sent := body.promise.Algorithm; {
+	case chosen == checksum.None:
+		chosen = sent // minio-go names an algorithm also where it sends no value
+	case sent != checksum.None && sent != chosen:
+		return refusef("InvalidRequest", "x-amz-checksum-algorithm says %s, and the request brings a %s.", chosen, sent)
 	}
 	out, err := c.h.objects.Put(ctx, &objects.PutInput{
 		Bucket: c.target.bucket, Key: c.target.key, Content: content, Size: body.size, Body: body.reader, Algorithm: chosen,

@@ -49,6 +49,16 @@ func TestNothingIsAcceptedAndIgnored(t *testing.T) {
 			}
 		}
 	}
+	for header, names := range map[string][]string{
+		"x-amz-checksum-type: COMPOSITE": {"PutObject", "CopyObject"},
+		"x-amz-checksum-type: ":          {"PutObject", "CopyObject"},
+		"x-amz-checksum-type: nonsense":  {"PutObject", "CopyObject", "CreateMultipartUpload"},
+	} {
+		for _, name := range names {
+			s.want(s.ask(targets[name][0], targets[name][1], nil, append(targets[name][2:], header)...), 400, "InvalidRequest")
+		}
+	}
+	s.want(s.ask(http.MethodPut, "/"+testBucket+"/new", nil, "x-amz-checksum-algorithm: SHA256", "x-amz-checksum-crc32: AAAAAA=="), 400, "InvalidRequest")
 	for _, name := range []string{"PutObject", "CopyObject", "CreateMultipartUpload"} {
 		target := targets[name]
 		for header, want := range map[string]string{
@@ -82,7 +92,7 @@ func TestTruthsAreAccepted(t *testing.T) {
 	s := newSite(t, siteOptions{})
 	for _, header := range []string{
 		"x-amz-acl: private", "x-amz-acl: bucket-owner-full-control", "x-amz-storage-class: STANDARD", "x-amz-server-side-encryption: AES256",
-		"x-amz-tagging: ", "x-amz-request-payer: requester", "Cache-Control: no-cache", "Expires: Wed, 21 Oct 2026 07:28:00 GMT", "x-amz-meta-leer: ",
+		"x-amz-tagging: ", "x-amz-request-payer: requester", "x-amz-checksum-type: FULL_OBJECT", "Cache-Control: no-cache", "Expires: Wed, 21 Oct 2026 07:28:00 GMT", "x-amz-meta-leer: ",
 	} {
 		a := s.put("k", []byte("x"), header)
 		if echo := a.header.Get("X-Amz-Server-Side-Encryption"); (echo == "AES256") != strings.Contains(header, "AES256") {
