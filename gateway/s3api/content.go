@@ -101,7 +101,8 @@ func stripChunkedEncoding(values []string) string {
 	return strings.Join(kept, ",")
 }
 
-// writeContent puts an object's headers and metadata into an answer.
+// writeContent puts an object's headers and metadata into an answer. Names of metadata go out in lower case, as S3 has them: a header's name has no case,
+// but boto3 hands what follows the prefix to its caller as it came.
 func writeContent(h http.Header, c *objects.Content) {
 	for _, name := range contentHeaderNames() {
 		if value := c.Headers[strings.ToLower(name)]; value != "" {
@@ -109,7 +110,7 @@ func writeContent(h http.Header, c *objects.Content) {
 		}
 	}
 	for name, value := range c.Metadata {
-		h[http.CanonicalHeaderKey(metadataPrefix+name)] = []string{value}
+		h[strings.ToLower(metadataPrefix)+name] = []string{value}
 	}
 }
 

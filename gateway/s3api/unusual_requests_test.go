@@ -105,6 +105,21 @@ func TestEmptyHeadersOfUploads(t *testing.T) {
 	s.want(s.ask(http.MethodPost, target, list), 200, "")
 }
 
+// TestMetadataNamesComeBackInLowerCase: boto3 would give its caller another name than S3 does.
+func TestMetadataNamesComeBackInLowerCase(t *testing.T) {
+	s := newSite(t, siteOptions{})
+	s.put("k", []byte("x"), "X-Amz-Meta-Two-Words: value")
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		r := s.request(method, "/"+testBucket+"/k")
+		s.signer.sign(r, formHashed, nil)
+		head := make([]byte, 4<<10)
+		n, err := dial(t, s, r, nil).Read(head)
+		if err != nil || !strings.Contains(string(head[:n]), "\r\nx-amz-meta-two-words: value\r\n") {
+			t.Errorf("%s: %v\n%s", method, err, head[:n])
+		}
+	}
+}
+
 // TestDamagedSourceIsNotTheClientsFault: the digests of a damaged source stand in the error's tree.
 func TestDamagedSourceIsNotTheClientsFault(t *testing.T) {
 	err := &objects.Error{Kind: objects.Damaged, Message: "the source does not match its own checksum", Err: &checksum.Error{Reason: checksum.ChecksumMismatch}}
