@@ -27,12 +27,13 @@ type Salvaged struct {
 //
 // Where no frame begins, or one does not verify, the walk searches forward for the next, so that a damaged header costs its own frame
 // only; that a header was lost shows in the gap between part numbers. An error of the keyring for one frame skips that frame and is
-// yielded with its prefix; an error of src ends the walk. Two frames of one part number can be found only in a file that nobody
-// completed: a table would say which belongs.
+// yielded with its prefix; an error of src ends the walk. A file that somebody else put together can hold frames of several objects and several
+// frames of one part, and each of them verifies: salt, commitment and, where they are left, tail and table tell them apart.
 func Salvage(src io.ReaderAt, size int64, vault VaultID, keyring Keyring) iter.Seq2[*Salvaged, error] {
 	return func(yield func(*Salvaged, error) bool) {
+		frames := frameSearch{src: src, size: size}
 		for off := int64(0); ; {
-			at, err := nextFrame(src, size, off)
+			at, err := frames.next(off)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -110,20 +111,42 @@ func salvageAt(src io.ReaderAt, size, at int64, vault VaultID, keyring Keyring) 
 	return s, nil
 }
 
-// nextFrame finds the next magic of a frame from off on, or -1.
-func nextFrame(src io.ReaderAt, size, off int64) (int64, error) {
-	buf := make([]byte, 256<<10)
-	for size-off >= int64(len(frameMagic)) {
-		b := buf[:min(int64(len(buf)), size-off)]
-		if err := readAt(src, b, off); err != nil {
-			return 0, err
+// searchWindow is how much of a file is searched at a time.
+const searchWindow = 256 << 10
+
+// frameSearch finds the magic of frames. It keeps what it read last, so that a file full of magics costs no more reading than another.
+type frameSearch struct {
+	src   io.ReaderAt
+	size  int64
+	room  []byte
+	bytes []byte // of the file, from at on
+	at    int64
+}
+
+// next returns where the first magic of a frame from off on stands, or -1.
+func (f *frameSearch) next(off int64) (int64, error) {
+	for f.size-off >= int64(len(frameMagic)) {
+		if off < f.at || off+int64(len(frameMagic)) > f.at+int64(len(f.bytes)) {
+			if f.room == nil {
+				f.room = make([]byte, min(searchWindow, f.size))
+			}
+			f.at, f.bytes = off, f.room[:min(int64(len(f.room)), f.size-off)]
+			if err := readAt(f.src, f.bytes, off); err != nil {
+				return 0, err
+			}
 		}
-		if i := bytes.Index(b, []byte(frameMagic)); i >= 0 {
+		rest := f.bytes[off-f.at:]
+		if i := bytes.Index(rest, []byte(frameMagic)); i >= 0 {
 			return off + int64(i), nil
 		}
-		off += int64(len(b) - len(frameMagic) + 1)
+		off += int64(len(rest) - len(frameMagic) + 1)
 	}
 	return -1, nil
+}
+
+// Seal returns the frame's Cobblestone salt and commitment, which tell this attempt to send the part from every other.
+func (s *Salvaged) Seal() (salt [chunked.SaltSize]byte, commitment [chunked.CommitmentSize]byte) {
+	return [chunked.SaltSize]byte(s.seal[:]), [chunked.CommitmentSize]byte(s.seal[chunked.SaltSize:])
 }
 
 // Reader reads the frame's plaintext from its beginning. Damage gives [ErrDamaged] after the verified bytes ahead of it, and a file that

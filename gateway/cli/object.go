@@ -385,9 +385,12 @@ func (c *objectSalvageCommand) print(stdio *Stdio, r *jobs.SalvageReport) error 
 	for _, e := range r.Skipped {
 		stdio.printf("skipped: %v\n", e)
 	}
+	if r.MoreSkipped > 0 {
+		stdio.printf("skipped: %d more\n", r.MoreSkipped)
+	}
 	switch {
 	case r.Whole:
-		stdio.printf("Nothing is missing: its tail and table are intact and account for all of it. sallyport object decrypt writes this file too.\n")
+		stdio.printf("Nothing is missing: its tail and table are intact and account for all of it. sallyport object decrypt writes this file too, unless its padding is altered.\n")
 	case r.Complete():
 		stdio.printf("Nothing is known to be missing; only with its tail and table could that be said for certain.\n")
 	default:

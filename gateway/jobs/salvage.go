@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,15 +22,16 @@ type Gap struct {
 
 // SalvageReport says what Salvage found. Names, ETag and metadata are in the tail and lost with it.
 type SalvageReport struct {
-	Parts      []int // numbers of the frames found, ascending; 0 alone for an object made by one PUT
-	Size       int64 // of the output
-	Gaps       []Gap
-	Skipped    []error // frames that were found and could not be opened
-	Missing    []int   // parts that were not found: by the table if Listed, else by the holes in the numbers
-	Listed     bool    // tail and table are intact, and Missing is certain
-	Whole      bool    // tail and table account for every byte of the output
-	Unreadable int64   // bytes of the file in sectors that could not be read
-	ReadErr    error   // of the first of them
+	Parts       []int // numbers of the frames found, ascending; 0 alone for an object made by one PUT
+	Size        int64 // of the output
+	Gaps        []Gap
+	Skipped     []error // the first of the frames that were found and not written, and why
+	MoreSkipped int     // how many others there are
+	Missing     []int   // parts that were not found: by the table if Listed, else by the holes in the numbers
+	Listed      bool    // tail and table are intact, and Missing is certain
+	Whole       bool    // tail and table account for every byte of the output
+	Unreadable  int64   // bytes of the file in sectors that could not be read
+	ReadErr     error   // of the first of them
 }
 
 // Complete reports whether nothing is known to be missing. Parts lost at the end leave no trace when table and tail are lost too.
@@ -61,46 +63,63 @@ func (r *SalvageReport) compare(opened *object.File) {
 	r.Whole = opened != nil && len(r.Gaps)+len(r.Skipped)+len(r.Missing) == 0 && len(r.Parts) == len(want) && r.Size == opened.Metadata.Plain
 }
 
-// Salvage writes what can be verified of the file's frames to out, parts in ascending order, and zeros for the chunks that cannot, be they
-// altered or unreadable. Only whole verified chunks are written. It fails when out cannot be written, or no frame is found.
+// maxSkipped bounds what is told one by one: a file can be made of headers alone.
+const maxSkipped = 100
+
+func (r *SalvageReport) skip(err error) {
+	if len(r.Skipped) < maxSkipped {
+		r.Skipped = append(r.Skipped, err)
+	} else {
+		r.MoreSkipped++
+	}
+}
+
+// Salvage writes what can be verified of one object's frames to out, parts in ascending order, and zeros for the chunks that cannot, be they
+// altered or unreadable. Only whole verified chunks are written. Where tail and table are intact they say which frames those are; else they are
+// those of the object that the tail's clear bytes name or, if there are none, of the first frame found, and of each part the first. What
+// else verifies is not written but told of: it may have been put there to be taken for a part of the object. It fails when out cannot be written, or no
+// frame is found.
 func Salvage(file io.ReaderAt, size int64, vault object.VaultID, keyring object.Keyring, out io.Writer) (*SalvageReport, error) {
 	src := newPatientReader(file)
-	report, err := salvage(src, size, vault, keyring, out)
+	opened, err := object.OpenFile(src, size, keyring)
+	if err != nil {
+		opened = nil
+	}
+	report := &SalvageReport{}
+	err = salvage(src, size, vault, keyring, opened, out, report)
 	if err == nil {
-		opened, openErr := object.OpenFile(src, size, keyring)
-		if openErr != nil {
-			opened = nil
-		}
 		report.compare(opened)
 	}
 	report.Unreadable, report.ReadErr = int64(len(src.bad))*sectorSize, src.err
 	return report, err
 }
 
-func salvage(src *patientReader, size int64, vault object.VaultID, keyring object.Keyring, out io.Writer) (*SalvageReport, error) {
-	report := &SalvageReport{}
-	var frames []*object.Salvaged
+func salvage(src *patientReader, size int64, vault object.VaultID, keyring object.Keyring, opened *object.File, out io.Writer, report *SalvageReport) error {
+	sorter, err := newFrameSorter(src, size, opened, report)
+	if err != nil {
+		return fmt.Errorf("salvage: %w", err)
+	}
 	for s, err := range object.Salvage(src, size, vault, keyring) {
 		switch {
 		case s == nil:
-			return report, fmt.Errorf("salvage: %w", err)
+			return fmt.Errorf("salvage: %w", err)
 		case err != nil:
-			report.Skipped = append(report.Skipped, fmt.Errorf("part %d at byte %d: %w", s.Part, s.Offset, err))
+			report.skip(fmt.Errorf("part %d at byte %d: %w", s.Part, s.Offset, err))
 		default:
-			frames = append(frames, s)
+			sorter.add(s)
 		}
 	}
+	frames := sorter.chosen()
 	if len(frames) == 0 {
-		return report, errors.Join(errors.New("salvage: no part of this file opens with this key: is it the right key and vault file?"), errors.Join(report.Skipped...), src.err)
+		return errors.Join(errors.New("salvage: no part of this file opens with this key: is it the right key and vault file?"), errors.Join(report.Skipped...), src.err)
 	}
-	slices.SortStableFunc(frames, func(a, b *object.Salvaged) int { return a.Part - b.Part })
-	for _, s := range frames {
-		report.Parts = append(report.Parts, s.Part)
-		if err := salvageFrame(s, out, report); err != nil {
-			return report, err
+	for _, number := range slices.Sorted(maps.Keys(frames)) {
+		report.Parts = append(report.Parts, number)
+		if err := salvageFrame(frames[number], out, report); err != nil {
+			return err
 		}
 	}
-	return report, nil
+	return nil
 }
 
 // salvageFrame copies one frame, chunk by chunk where it must.
