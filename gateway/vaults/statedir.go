@@ -1,12 +1,15 @@
 package vaults
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"sallyport/crypto/vault"
 )
@@ -79,30 +82,74 @@ func (d *StateDir) writePin(pin []byte) error {
 	return nil
 }
 
-// copyGeneration keeps a copy of a vault file; a copy that is there already is left alone.
+// copyGeneration keeps a copy of a vault file that was opened. What lies there under its name and is something else gives way to it: a damaged
+// copy is replaced, and a vault file, which may be the last copy of its vault's keys, is kept under another name.
 func (d *StateDir) copyGeneration(name string, file []byte) error {
-	if _, err := os.Stat(filepath.Join(d.path, name)); err == nil {
+	there, err := d.readCopy(name)
+	switch {
+	case err == nil && bytes.Equal(there, file):
 		return nil
+	case err == nil && isVaultFile(there):
+		sum := sha256.Sum256(there)
+		err = os.Rename(filepath.Join(d.path, name), filepath.Join(d.path, fmt.Sprintf("%s.other-%x", name, sum[:8])))
+	case errors.Is(err, fs.ErrNotExist):
+		err = nil
 	}
-	if err := d.replace(name, file); err != nil {
+	if err == nil {
+		err = d.replace(name, file)
+	}
+	if err != nil {
 		return fmt.Errorf("copy vault file: %w", err)
 	}
 	return nil
 }
 
-// newestCopy returns the path of the newest copied generation, "" if there is none: what an operator restores when the root lost its own.
+func isVaultFile(b []byte) bool {
+	_, err := vault.Parse(b)
+	return err == nil || errors.Is(err, vault.ErrTooNew)
+}
+
+// readCopy reads a copy, one byte more than a vault file has at most.
+func (d *StateDir) readCopy(name string) ([]byte, error) {
+	f, err := os.Open(filepath.Join(d.path, name))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return io.ReadAll(io.LimitReader(f, vault.MaxFileSize+1))
+}
+
+// newestCopy returns the path of the newest copied generation of the pinned vault that is intact, "" if there is none: what an operator restores
+// when the root lost its own.
 func (d *StateDir) newestCopy() string {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {
 		return ""
 	}
-	newest := ""
-	for _, e := range entries {
-		if _, ok := vault.ParseFileName(e.Name()); ok {
-			newest = filepath.Join(d.path, e.Name())
+	for _, e := range slices.Backward(entries) {
+		if _, ok := vault.ParseFileName(e.Name()); ok && d.isOwnCopy(e.Name()) {
+			return filepath.Join(d.path, e.Name())
 		}
 	}
-	return newest
+	return ""
+}
+
+// isOwnCopy reports whether a copy is a vault file, and of the pinned vault as far as that is known.
+func (d *StateDir) isOwnCopy(name string) bool {
+	b, err := d.readCopy(name)
+	if err != nil {
+		return false
+	}
+	file, err := vault.Parse(b)
+	if err != nil {
+		return false
+	}
+	text, err := d.readPin()
+	if err != nil {
+		return true
+	}
+	pin, err := vault.ParsePin(text)
+	return err != nil || pin.Vault() == file.ID()
 }
 
 // replace writes a file atomically and durably, readable by its owner only.
