@@ -204,6 +204,9 @@ func newestIn(dir string) (*vault.File, error) {
 		if err == nil && file.Generation() == generation {
 			return file, nil
 		}
+		if err == nil {
+			err = fmt.Errorf("%s: it says that it is generation %d", filepath.Join(dir, e.Name()), file.Generation())
+		}
 		damage = errors.Join(damage, err)
 	}
 	return nil, damage

@@ -102,6 +102,10 @@ func TestNamedVaultFile(t *testing.T) {
 			t.Errorf("%s: %v", where, err)
 		}
 	}
+	renumbered := filepath.Dir(write("renumbered/0000000009.json", whole))
+	if _, err := jobs.NamedVaultFile(renumbered); err == nil || !strings.Contains(err.Error(), "generation 1") {
+		t.Errorf("a vault file under another generation's name: %v", err)
+	}
 	// Files that merely have such names do not hide the root's own.
 	write("0000000009.json", whole)
 	if file, err := jobs.NamedVaultFile(f.path); err != nil || file.ID() != f.keyring.Vault.ID() {
