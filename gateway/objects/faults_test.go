@@ -312,8 +312,9 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 func TestReplacedWhileRead(t *testing.T) {
 	plain, next := content(1, 200_000), content(2, 300_000)
 	for what, in := range map[string]GetInput{"whole": {Key: "k"}, "range": {Key: "k", Range: &RangeSpec{Last: -1}}, "part": {Key: "k", PartNumber: 1}} {
-		for times := range maxRestarts + 2 {
-			b := &replacing{left: times}
+		for n := range 2 * (maxRestarts + 2) {
+			times := n / 2
+			b := &replacing{left: times, unconditional: n%2 == 1}
 			w := newWorld(t, worldOptions{wrap: func(d driver.Driver) driver.Driver { b.Driver = d; return b }})
 			w.put("k", plain)
 			b.then = func() { w.put("k", next) }
@@ -345,12 +346,17 @@ func TestReplacedWhileRead(t *testing.T) {
 // replacing changes the object right after the first read of an attempt, a number of times.
 type replacing struct {
 	bodies
-	left int
-	then func()
+	left          int
+	then          func()
+	unconditional bool // it reads whatever is there
 }
 
 func (r *replacing) Get(ctx context.Context, key string, opts *driver.GetOptions) (io.ReadCloser, *driver.Info, error) {
-	body, info, err := r.bodies.Get(ctx, key, opts)
+	asked := *opts
+	if r.unconditional {
+		asked.IfMatch = ""
+	}
+	body, info, err := r.bodies.Get(ctx, key, &asked)
 	if opts.IfMatch == "" && r.left > 0 && r.then != nil {
 		r.left--
 		r.then()

@@ -147,6 +147,9 @@ func readEnd(ctx context.Context, at *place, last int64, ifMatch string) ([]byte
 	if err != nil {
 		return nil, nil, err
 	}
+	if ifMatch != "" && info.ETag != ifMatch { // a backend that does not know the condition
+		return nil, nil, errors.Join(errChanged, body.Close())
+	}
 	end := make([]byte, min(last, info.Size))
 	return end, info, readWhole(body, end)
 }
