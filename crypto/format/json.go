@@ -16,7 +16,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds nesting. Records of format version 1 nest two deep; the rest is room for unknown fields.
+// maxDepth bounds how many objects and arrays stand in each other below the outermost. Records of format version 1 nest two deep; the rest is
+// room for unknown fields.
 const maxDepth = 8
 
 // ErrSyntax says that a text is not JSON as this package accepts it. Its cause is not told apart: the text was sealed by a key
@@ -99,11 +100,13 @@ func (p *parser) word(w string) bool {
 }
 
 func (p *parser) value(depth int) (v Value, ok bool) {
-	if depth > maxDepth || p.at >= len(p.text) {
+	if p.at >= len(p.text) {
 		return Value{}, false
 	}
 	start := p.at
 	switch c := p.text[p.at]; {
+	case depth > maxDepth && (c == '{' || c == '['):
+		return Value{}, false
 	case c == '"':
 		v.Kind = String
 		v.Text, ok = p.str()

@@ -63,10 +63,10 @@ func TestDepthIsBounded(t *testing.T) {
 	nest := func(n int) []byte {
 		return []byte(`{"a":` + strings.Repeat(`{"a":`, n) + `1` + strings.Repeat(`}`, n) + `}`)
 	}
-	if _, err := ParseObject(nest(maxDepth - 1)); err != nil {
+	if _, err := ParseObject(nest(maxDepth)); err != nil {
 		t.Error("allowed depth was refused")
 	}
-	if _, err := ParseObject(nest(maxDepth)); err == nil {
+	if _, err := ParseObject(nest(maxDepth + 1)); err == nil {
 		t.Error("too deep a text was taken")
 	}
 	if _, err := ParseObject(nest(1 << 20)); err == nil {

@@ -74,6 +74,7 @@ func jsonRules() []vector {
 		added("twice-deep", "a key that comes twice deep inside is refused", "damaged", `"zz":[{"a":1,"a":1}]`),
 		added("twice-in-headers", "a name that comes twice in the headers is refused", "damaged", `"h":{"a":"b","a":"b"}`),
 		added("eight-deep", "eight levels below the outermost object are read", "ok", `"zz":`+nested(8)),
+		added("eight-deep-filled", "what stands in the eighth level is no level of its own", "ok", `"zz":`+strings.Repeat("[", 8)+`1,"a",null`+strings.Repeat("]", 8)),
 		added("nine-deep", "nine levels below the outermost object are refused", "damaged", `"zz":`+nested(9)),
 		added("unknown-digit", "an unknown field that begins with a digit is refused", "damaged", `"1":1`),
 		added("unknown-empty", "an unknown field without a name is refused", "damaged", `"":1`),
