@@ -212,7 +212,7 @@ func (f *File) parseLine() error {
 // the vault.
 func (f *File) parseSlot(path string, raw []byte) (*slot, error) {
 	o := readObject(path, raw)
-	parsed := &slot{kind: SlotType(o.text("type", 64))}
+	parsed := &slot{kind: SlotType(o.text("type", MaxFileSize))}
 	if o.err != nil {
 		return nil, o.err
 	}
@@ -252,13 +252,13 @@ func (f *File) parseSlot(path string, raw []byte) (*slot, error) {
 }
 
 func (f *File) parseKDF(o *object, into *slot) (known bool, err error) {
-	algorithm := o.text("alg", 64)
-	version := o.unsigned("v", 0, 1<<32-1)
-	if o.err != nil {
-		return false, o.err
+	algorithm := o.text("alg", MaxFileSize)
+	if o.err != nil || algorithm != argonAlgorithm {
+		return false, o.err // what else stands there is the other function's
 	}
-	if algorithm != argonAlgorithm || version != argonVersion {
-		return false, nil
+	version := o.unsigned("v", 0, 1<<32-1)
+	if o.err != nil || version != argonVersion {
+		return false, o.err
 	}
 	into.cost.Time = uint32(o.unsigned("t", 1, maxArgonTime))
 	into.cost.MemoryKiB = uint32(o.unsigned("m_kib", minArgonMemory, maxArgonMemory))

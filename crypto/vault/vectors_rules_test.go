@@ -169,6 +169,9 @@ func (r *ruleBreaker) fields() {
 	r.swap("epoch-zero", "epoch 0", "damaged", `"epoch":1`, `"epoch":0`)
 	r.swap("vault-capitals", "the vault id in capitals", "damaged", id, strings.ToUpper(id))
 	r.swap("unknown-field-upper", "any unknown field of line 1 is ignored for opening", "ok", `{"fmt"`, `{"Later":1,"fmt"`)
+	nested := func(levels int) string { return strings.Repeat("[", levels) + `"x"` + strings.Repeat("]", levels) }
+	r.swap("unknown-field-eight-deep", "eight levels below line 1 are read", "ok", `{"fmt"`, `{"later":`+nested(8)+`,"fmt"`)
+	r.swap("unknown-field-nine-deep", "nine levels below line 1 are refused", "damaged", `{"fmt"`, `{"later":`+nested(9)+`,"fmt"`)
 	r.swap("half-pair", "half of a surrogate pair", "damaged", `"label":"64-digit key"`, `"label":"\ud800"`)
 	r.swap("label-control", "a label that would steer a terminal", "damaged", `"label":"64-digit key"`, `"label":"\u001b[2J"`)
 	r.swap("label-long", "a label of 129 bytes", "damaged", `"label":"64-digit key"`, `"label":"`+strings.Repeat("x", 129)+`"`)
@@ -233,6 +236,9 @@ func (r *ruleBreaker) slots(both *Opened) {
 	}
 	r.slot(1, "kdf-unknown-shape", "a password slot of an unknown function, whose parameters have other names", "ok", func(slot map[string]any) {
 		slot["kdf"] = map[string]any{"alg": "argon3", "v": 1, "cost": "high"}
+	})
+	r.slot(1, "kdf-unknown-alone", "a password slot of an unknown function that has no version", "ok", func(slot map[string]any) {
+		slot["kdf"] = map[string]any{"alg": "argon3" + strings.Repeat("x", 100)}
 	})
 	kdf("kdf-unknown", "a password slot of an unknown function is ignored for opening", "ok", "alg", "argon3")
 	kdf("kdf-other-version", "a password slot of an unknown version of the function is ignored for opening", "ok", "v", 20)

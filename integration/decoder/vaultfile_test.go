@@ -121,7 +121,7 @@ func readObject(data []byte) object {
 	noHalfPairs(string(data))
 	tokens := json.NewDecoder(bytes.NewReader(data))
 	tokens.UseNumber()
-	value, isObject := readValue(tokens, 8).(object)
+	value, isObject := readValue(tokens, 9).(object)
 	_, err := tokens.Token()
 	demand(isObject && errors.Is(err, io.EOF), "damaged")
 	return value
