@@ -98,3 +98,30 @@ func TestVerifiedFrameLetsNothingAlteredOut(t *testing.T) {
 		t.Error("a part out of range was taken")
 	}
 }
+
+// FuzzVerifiedFrame patches, cuts and extends a frame.
+func FuzzVerifiedFrame(f *testing.F) {
+	id, secret := fixedIdentity()
+	const n = chunked.ChunkSize + 100
+	r, err := NewFrameReader(id, secret, 7, n, bytes.NewReader(testBytes(n)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	stored, err := io.ReadAll(r)
+	if err != nil {
+		f.Fatal(err)
+	}
+	frame := Frame{Part: 7, Plain: n, Salt: r.Salt(), Commitment: r.Commitment()}
+	f.Add(uint32(0), []byte{}, uint32(0), []byte{})
+	f.Add(uint32(FrameHeaderSize+5), []byte{1}, uint32(0), []byte{0})
+	f.Add(uint32(20), []byte{9}, uint32(16), []byte{})
+	f.Fuzz(func(t *testing.T, at uint32, patch []byte, cut uint32, more []byte) {
+		altered := bytes.Clone(stored)
+		copy(altered[int(at)%len(altered):], patch)
+		altered = append(altered[:len(altered)-int(cut)%len(altered)], more...)
+		got, err := verify(t, id, secret, frame, bytes.NewReader(altered))
+		if !bytes.HasPrefix(stored, got) || (err == nil) != bytes.Equal(altered, stored) {
+			t.Fatalf("%d bytes came out, %v", len(got), err)
+		}
+	})
+}
