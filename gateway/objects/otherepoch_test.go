@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 
 	"sallyport/config/secret"
@@ -67,6 +68,21 @@ func TestPasswordChangedElsewhere(t *testing.T) {
 		err := get(before, key)
 		if e, ok := errors.AsType[*objects.Error](err); (key == "second") != (ok && e.Kind == objects.Damaged) || key != "second" && err != nil {
 			t.Errorf("%s at the gateway that ran all the time: %v", key, err)
+		}
+	}
+	// Nor is anybody told to remove what only the new keys open.
+	if err := after.CreateBucket(t.Context(), "new-bucket"); err != nil {
+		t.Fatal(err)
+	}
+	upload, err := after.CreateUpload(t.Context(), &objects.CreateUploadInput{Bucket: "bucket", Key: "parts"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ofBucket := before.HeadBucket(t.Context(), "new-bucket")
+	_, ofUpload := before.ListParts(t.Context(), &objects.ListPartsInput{UploadRef: objects.UploadRef{Bucket: "bucket", Key: "parts", UploadID: upload}, Limit: 1})
+	for what, err := range map[string]error{"bucket": ofBucket, "upload": ofUpload} {
+		if e, ok := errors.AsType[*objects.Error](err); !ok || e.Kind != objects.Damaged || !strings.Contains(e.Message, "restart") || strings.Contains(e.Message, "remove") {
+			t.Errorf("%s at the gateway that ran all the time: %v", what, err)
 		}
 	}
 	if err := staying.Open(t.Context(), unlock); err != nil {

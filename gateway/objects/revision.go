@@ -232,7 +232,7 @@ func (s *Service) explain(ctx context.Context, r *storedRevision, err error) err
 	case errors.Is(err, object.ErrDamaged):
 		return s.damaged(r.place, "the stored object does not verify: it was altered, cut or extended", err)
 	case errors.Is(err, vaults.ErrUnknownEpoch):
-		return s.damaged(r.place, fmt.Sprintf("the stored object is sealed under epoch %d, which this gateway's vault file does not know: it was altered, or the vault was changed since it was opened here", r.id.Epoch), err)
+		return s.damaged(r.place, fmt.Sprintf("the stored object is sealed under epoch %d, which this gateway's vault file does not know: restart the gateway if the vault's password was changed elsewhere since it was started; else it was altered", r.id.Epoch), err)
 	}
 	return err
 }

@@ -15,6 +15,7 @@ import (
 	"sallyport/crypto/object"
 	"sallyport/gateway/checksum"
 	"sallyport/gateway/multipart"
+	"sallyport/gateway/vaults"
 	"sallyport/providers"
 )
 
@@ -162,6 +163,9 @@ func openFirstNote(at *place, uploadID string, data []byte) (*upload, error) {
 func (s *Service) explainNote(at *place, err error) error {
 	if errors.Is(err, object.ErrDamaged) || errors.Is(err, object.ErrWrongKey) || errors.Is(err, object.ErrForeign) {
 		return s.damaged(at, "what is stored of the upload does not verify; abort it and upload again", err)
+	}
+	if errors.Is(err, vaults.ErrUnknownEpoch) {
+		return s.damaged(at, "what is stored of the upload is sealed under an epoch that this gateway's vault file does not know: restart the gateway if the vault's password was changed elsewhere since it was started; else it was altered", err)
 	}
 	return err
 }
