@@ -3,6 +3,7 @@ package objects
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -65,6 +66,44 @@ func TestHeldPartAlteredOnItsWay(t *testing.T) {
 			if got, _, err := w.get(&GetInput{Key: "key", CustomerKey: key}); err != nil || !bytes.Equal(got, plain) {
 				t.Errorf("the object is %d bytes, %v", len(got), err)
 			}
+		}
+	}
+}
+
+// TestHeldPartOfAnotherLength: a part that was cut or grew would shift everything behind it. That shows without the customer's key, which Complete often does not
+// bring.
+func TestHeldPartOfAnotherLength(t *testing.T) {
+	plain, key := content(1, 40_000), customerKey(t, 9)
+	for name, change := range map[string]func(b []byte) []byte{
+		"cut":    func(b []byte) []byte { return b[:len(b)-1] },
+		"longer": func(b []byte) []byte { return append(b, 0) },
+	} {
+		w := newWorld(t, worldOptions{})
+		id := w.begin("key", func(in *CreateUploadInput) { in.CustomerKey = key })
+		p, err := w.tryPart("key", id, 1, plain, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held := w.backendKeys(heldPrefix)
+		if len(held) != 1 {
+			t.Fatalf("held parts: %q", held)
+		}
+		body, _, err := w.backend.Get(t.Context(), held[0], &driver.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(body)
+		if err = errors.Join(err, body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		b = change(b)
+		if _, err := w.backend.Put(t.Context(), held[0], bytes.NewReader(b), int64(len(b)), &driver.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.tryComplete("key", id, CompletedPart{Number: 1, ETag: p.ETag})
+		wantKind(t, name, err, Damaged)
+		if len(w.backendKeys(heldPrefix)) != 1 {
+			t.Errorf("%s: the held part is gone", name)
 		}
 	}
 }
