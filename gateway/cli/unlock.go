@@ -76,8 +76,11 @@ func (f *unlockFlags) readSource(ctx context.Context, stdio *Stdio) (value secre
 	return value, isKey, err
 }
 
-// readFD reads a secret from a descriptor, which may be a terminal or a pipe that nobody writes to.
+// readFD reads a secret from a descriptor that this process was given, which may be a terminal or a pipe that nobody writes to.
 func readFD(ctx context.Context, fd uint) (secret.Bytes, error) {
+	if err := checkGiven(fd); err != nil {
+		return secret.Bytes{}, err
+	}
 	return unlessInterrupted(ctx, func() (secret.Bytes, error) { return secret.ReadFD(uintptr(fd)) })
 }
 
