@@ -22,7 +22,7 @@ type Options struct {
 	RecoveryKey RecoveryKey
 	// RecoveryLabel is "64-digit key" when empty.
 	RecoveryLabel string
-	// Password makes a second slot when not empty. A weak one is refused with [WeakPasswordError].
+	// Password makes a second slot when not empty. A weak one is refused with [WeakPasswordError], one that could not be typed with [PasswordTextError].
 	Password      secret.String
 	PasswordLabel string
 }

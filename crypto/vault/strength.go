@@ -30,6 +30,29 @@ func (e *WeakPasswordError) Error() string {
 	return "the password is too easy to guess: " + e.Reason + "; whoever copies the vault file can try passwords without limit, so use a longer one, such as several words drawn by chance; Enter at the prompt of sallyport vault passwd makes one"
 }
 
+// PasswordTextError says why a text cannot be a password. It does not repeat it.
+type PasswordTextError struct{ Reason string }
+
+// Error says what is wrong.
+func (e *PasswordTextError) Error() string { return "this text cannot be a password: " + e.Reason }
+
+// checkPasswordText refuses what could be stored and then not be given again: at a prompt that takes both, 64 hex digits are a key, and a line
+// break ends the answer.
+func checkPasswordText(text string) error {
+	switch key, err := ParseRecoveryKey(text); {
+	case err == nil:
+		key.Clear()
+		return &PasswordTextError{Reason: "it is 64 hex digits, which a prompt takes for a 64-digit key; give it as one for a new vault (--key-file, or unlock.key_file of a configuration), or choose another"}
+	case !utf8.ValidString(text):
+		return &PasswordTextError{Reason: "it is not valid UTF-8"}
+	case len(text) > maxPasswordBytes:
+		return &PasswordTextError{Reason: fmt.Sprintf("it is longer than %d bytes, which cannot be meant", maxPasswordBytes)}
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return &PasswordTextError{Reason: "it holds a line break or another character that nobody can type at a prompt; of a file only one line ending at its end does not count"}
+	}
+	return nil
+}
+
 // commonPieces are what guessing programs try first, after lower-casing and undoing digits that stand for letters. Longer pieces come
 // before those they contain.
 func commonPieces() []string {
@@ -48,16 +71,14 @@ func keyboardRows() []string {
 
 // CheckPassword refuses with [WeakPasswordError] a password that guessing programs would reach early: shorter than 12 characters, of
 // few different characters, a repetition, or with fewer than 8 characters left once every well-known word, keyboard row, repeated
-// character and year counts as one. It is a plain rule, not a measurement: a quotation passes it, and is still guessable.
+// character and year counts as one. It is a plain rule, not a measurement: a quotation passes it, and is still guessable. What could not be given
+// again at a prompt it refuses with [PasswordTextError].
 func CheckPassword(password secret.String) error {
 	if password.IsZero() {
 		return errNoPassword
 	}
-	if !utf8.ValidString(password.Reveal()) {
-		return &WeakPasswordError{Reason: "it is not valid text (UTF-8)"}
-	}
-	if len(password.Reveal()) > maxPasswordBytes {
-		return &WeakPasswordError{Reason: fmt.Sprintf("it is longer than %d bytes, which cannot be meant", maxPasswordBytes)}
+	if err := checkPasswordText(password.Reveal()); err != nil {
+		return err
 	}
 	text := []rune(norm.NFC.String(password.Reveal()))
 	if len(text) < minPasswordLength {

@@ -11,26 +11,24 @@ import (
 
 func TestWeakPasswordsAreRefusedWithAReason(t *testing.T) {
 	for password, reason := range map[string]string{
-		"short":                     "it has 5 characters",
-		"elevenchars":               "it has 11 characters",
-		"äöüäöüßß123":               "it has 11 characters",
-		"aaaaaaaaaaaaaaa":           "only 1 different",
-		"abababababab":              "only 2 different",
-		"abcd abcd abcd":            "it repeats itself",
-		"tr0ub tr0ub tr0":           "it repeats itself",
-		"password12345":             "well-known",
-		"P@ssw0rd!P@ssw0rd?":        "well-known",
-		"Password2026!":             "well-known",
-		"qwertyuiop123":             "well-known",
-		"1234567890qwertz":          "well-known",
-		"abcdefghijklmnop":          "well-known",
-		"zyxwvutsrqponm":            "well-known",
-		"letmeinletmein1":           "well-known",
-		"MyBackupPassword":          "well-known",
-		"sallyport-admin-2026":      "well-known",
-		"iloveyou!!!!!!!!2":         "well-known",
-		"\xff\xfe binary things":    "UTF-8",
-		strings.Repeat("xk3 ", 300): "longer than",
+		"short":                "it has 5 characters",
+		"elevenchars":          "it has 11 characters",
+		"äöüäöüßß123":          "it has 11 characters",
+		"aaaaaaaaaaaaaaa":      "only 1 different",
+		"abababababab":         "only 2 different",
+		"abcd abcd abcd":       "it repeats itself",
+		"tr0ub tr0ub tr0":      "it repeats itself",
+		"password12345":        "well-known",
+		"P@ssw0rd!P@ssw0rd?":   "well-known",
+		"Password2026!":        "well-known",
+		"qwertyuiop123":        "well-known",
+		"1234567890qwertz":     "well-known",
+		"abcdefghijklmnop":     "well-known",
+		"zyxwvutsrqponm":       "well-known",
+		"letmeinletmein1":      "well-known",
+		"MyBackupPassword":     "well-known",
+		"sallyport-admin-2026": "well-known",
+		"iloveyou!!!!!!!!2":    "well-known",
 	} {
 		err := vault.CheckPassword(secret.NewString(password))
 		weak, ok := errors.AsType[*vault.WeakPasswordError](err)
@@ -43,6 +41,24 @@ func TestWeakPasswordsAreRefusedWithAReason(t *testing.T) {
 	}
 	if err := vault.CheckPassword(secret.String{}); err == nil {
 		t.Error("an empty password passed")
+	}
+}
+
+// TestTextsThatCouldNotBeGivenAgain: a vault whose password is refused where it is typed is as good as lost to whoever has only the password.
+func TestTextsThatCouldNotBeGivenAgain(t *testing.T) {
+	key := vault.NewRecoveryKey().Reveal()
+	for password, reason := range map[string]string{
+		key: "64 hex digits", strings.ReplaceAll(key, " ", ""): "64 hex digits", strings.ToUpper(strings.ReplaceAll(key, " ", "-")): "64 hex digits",
+		"\xff\xfe binary things": "UTF-8", strings.Repeat("xk3 ", 300): "longer than",
+		"correct horse\nbattery staple": "line break", "correct horse battery staple\n": "line break", "correct\x00horse battery": "line break",
+	} {
+		err := vault.CheckPassword(secret.NewString(password))
+		text, ok := errors.AsType[*vault.PasswordTextError](err)
+		if !ok || !strings.Contains(text.Reason, reason) {
+			t.Errorf("%q: %v, want %q", password, err, reason)
+		} else if strings.Contains(err.Error(), password) {
+			t.Errorf("the error repeats the password: %v", err)
+		}
 	}
 }
 
