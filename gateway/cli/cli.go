@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -94,6 +95,10 @@ func Run(ctx context.Context, args []string, stdio *Stdio) int {
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
+	if err := checkEmpty(args); err != nil {
+		stdio.notef("sallyport: %v\n", err)
+		return exitUsage
+	}
 	parsed, err := parser.Parse(args)
 	if exited >= 0 {
 		return exited
@@ -118,6 +123,25 @@ func Run(ctx context.Context, args []string, stdio *Stdio) int {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// checkEmpty refuses arguments without a text, as shells make them of variables that are not set. As a path such a one would be the working
+// folder, which is no place for a vault that nobody meant to make there, nor for plaintext.
+func checkEmpty(args []string) error {
+	for i, arg := range args {
+		flag, value, assigned := strings.Cut(arg, "=")
+		if !assigned && i > 0 && arg == "" {
+			flag = args[i-1]
+		}
+		switch {
+		case value != "" || arg != "" && !assigned:
+		case strings.HasPrefix(flag, "--"):
+			return usageError(flag + " is empty: give it a value, or leave it out")
+		case arg == "":
+			return usageError(fmt.Sprintf("argument %d is empty", i+1))
+		}
+	}
+	return nil
 }
 
 type versionCommand struct{}

@@ -83,6 +83,19 @@ func TestUsage(t *testing.T) {
 	c.want(2, "there is no folder", "vault", "status", "--dir", filepath.Join(t.TempDir(), "absent"))
 	c.want(2, "--tls", "quickstart", "--dir", t.TempDir(), "--listen", "0.0.0.0:0")
 	c.want(2, "host:port", "quickstart", "--dir", t.TempDir(), "--listen", "nowhere")
+	// As of a shell's variable that is not set. The working folder is no place for a vault, nor for plaintext.
+	t.Chdir(t.TempDir())
+	for _, args := range [][]string{
+		{"quickstart", "--dir", "", "--listen", "127.0.0.1:0"}, {"quickstart", "--dir=", "--listen", "127.0.0.1:0"},
+		{"vault", "status", "--key-file", "x", "--dir", ""},
+	} {
+		c.want(2, "--dir is empty", args...)
+	}
+	c.want(2, "--to is empty", "recover", "--from", t.TempDir(), "--to", "")
+	c.want(2, "argument 3 is empty", "object", "inspect", "")
+	if made, err := os.ReadDir("."); err != nil || len(made) > 0 {
+		t.Errorf("made %v, %v", made, err)
+	}
 }
 
 func TestKeyNew(t *testing.T) {
