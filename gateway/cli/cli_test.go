@@ -98,6 +98,24 @@ func TestUsage(t *testing.T) {
 	}
 }
 
+// TestQuickstartInsideAVault: whoever names data/ itself must not get a second vault among the objects of the first.
+func TestQuickstartInsideAVault(t *testing.T) {
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	putVaultFile(t, data)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(data, link); err != nil {
+		t.Fatal(err)
+	}
+	c := newConsole(t)
+	for _, in := range []string{data, filepath.Join(data, "backup,", "more"), link, filepath.Join(link, "more")} {
+		c.want(2, "lies in a vault's own folder", "quickstart", "--dir", in, "--listen", "127.0.0.1:0")
+	}
+	if found, err := os.ReadDir(data); err != nil || len(found) != 1 {
+		t.Errorf("%v, %v", found, err)
+	}
+}
+
 func TestKeyNew(t *testing.T) {
 	c := newConsole(t)
 	first := c.want(0, "nobody can restore", "key", "new")

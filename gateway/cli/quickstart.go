@@ -45,7 +45,7 @@ type quickstartResult struct {
 
 // Run makes or opens the vault and serves until ctx ends.
 func (c *quickstartCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
-	if err := c.checkListen(); err != nil {
+	if err := errors.Join(c.checkListen(), c.checkDir()); err != nil {
 		return err
 	}
 	log, state := quietLogger(stdio), filepath.Join(c.Dir, "state")
@@ -152,6 +152,22 @@ func (c *quickstartCommand) checkListen() error {
 		return usageError(fmt.Sprintf("--listen %s can be reached from other machines, where plain HTTP would show your data to the network: add --tls, and have clients trust the certificate file it prints", c.Listen))
 	}
 	return nil
+}
+
+// checkDir refuses a folder in which this command's own would lie among the files of another vault, where its recovery takes them for objects.
+func (c *quickstartCommand) checkDir() error {
+	dir, err := realPath(c.Dir)
+	if err != nil {
+		return err
+	}
+	for inside := dir; ; inside = filepath.Dir(inside) {
+		if _, err := os.Stat(filepath.Join(inside, filepath.FromSlash(vault.Directory))); err == nil {
+			return usageError(fmt.Sprintf("--dir %s lies in a vault's own folder, %s: name one outside of it; the folder that quickstart made is the one that holds data/ and state/", c.Dir, inside))
+		}
+		if inside == filepath.Dir(inside) {
+			return nil
+		}
+	}
 }
 
 // open opens the vault, making it first if the folder holds none. It returns the recovery key only if it was made just now.
