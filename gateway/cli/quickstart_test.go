@@ -96,3 +96,16 @@ func TestEachClientsLinesStandAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestPathsInReadyLinesAreOneWord: a folder may be called anything.
+func TestPathsInReadyLinesAreOneWord(t *testing.T) {
+	c := newConsole(t)
+	path := "/x/it's $(a) \"dir\"/ca.pem"
+	if err := printReadyLines(&Stdio{In: c.in, Out: &c.out, Err: c.err}, &quickstartResult{Endpoint: "https://127.0.0.1:9710", CACert: path}); err != nil {
+		t.Fatal(err)
+	}
+	line := `='/x/it'\''s $(a) "dir"/ca.pem'` + "\n"
+	if n := strings.Count(c.out.String(), line); n != 4 {
+		t.Errorf("%d of 4 lines have %s:\n%s", n, line, c.out.String())
+	}
+}
