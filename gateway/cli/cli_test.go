@@ -363,6 +363,26 @@ func TestNoVaultWhoseKeyCannotBeShown(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 	c.want(1, "no vault file", "vault", "status", "--dir", dir)
+	// JSON holds the key, and comes when the vault is made: then it is said how to begin again.
+	if code := Run(t.Context(), []string{"quickstart", "--json", "--dir", dir, "--listen", "127.0.0.1:0"}, &Stdio{In: c.in, Out: broken{}, Err: c.err}); code != 1 {
+		t.Errorf("exit %d", code)
+	}
+	text, err := os.ReadFile(c.err.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{filepath.Join(dir, "data", ".sallyport"), filepath.Join(dir, "state", "vaults")} {
+		if !strings.Contains(string(text), name) {
+			t.Errorf("%s is not named:\n%s", name, text)
+		}
+		if err := os.RemoveAll(name); err != nil {
+			t.Error(err)
+		}
+	}
+	_, stop := c.quickstart("--dir", dir)
+	if code, said := stop(); code != 0 {
+		t.Errorf("exit %d:\n%s", code, said)
+	}
 	if code := Run(t.Context(), []string{"key", "new"}, &Stdio{In: c.in, Out: broken{}, Err: c.err}); code != 1 {
 		t.Errorf("key new: exit %d", code)
 	}

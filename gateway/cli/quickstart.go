@@ -96,7 +96,12 @@ func (c *quickstartCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 		return fmt.Errorf("print the result: %w", err)
 	}
 	if _, err := fmt.Fprintf(stdio.Out, "%s\n", line); err != nil {
-		return fmt.Errorf("print the result: %w", err) // it may hold a key that is shown only once
+		err = fmt.Errorf("print the result: %w", err)
+		if !fresh.IsZero() {
+			err = fmt.Errorf("%w. A vault was made whose key could not be shown, so that nothing opens it. Nothing is stored in it: remove %s and %s, and start again",
+				err, filepath.Join(c.Dir, "data", ".sallyport"), filepath.Join(state, "vaults"))
+		}
+		return err
 	}
 	return server.Run(ctx)
 }
