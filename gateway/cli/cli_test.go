@@ -380,7 +380,7 @@ func TestNoVaultWhoseKeyCannotBeShown(t *testing.T) {
 		}
 	}
 	_, stop := c.quickstart("--dir", dir)
-	if code, said := stop(); code != 0 {
+	if code, said := stop(); code != 0 || !strings.Contains(said, "Stopping. Requests under way") {
 		t.Errorf("exit %d:\n%s", code, said)
 	}
 	if code := Run(t.Context(), []string{"key", "new"}, &Stdio{In: c.in, Out: broken{}, Err: c.err}); code != 1 {

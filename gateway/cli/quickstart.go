@@ -85,6 +85,7 @@ func (c *quickstartCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 	if !fresh.IsZero() {
 		result.RecoveryKey = fresh.Reveal()
 	}
+	defer announceStop(ctx, stdio)()
 	if !c.JSON {
 		if err := printReadyLines(stdio, result); err != nil {
 			return err

@@ -82,6 +82,20 @@ func (s *Stdio) announce(what string, socket *gateway.Socket) {
 	}
 }
 
+// announceStop says what a stop waits for, which is longer than somebody at a silent terminal does. The caller ends with done.
+func announceStop(ctx context.Context, stdio *Stdio) (done func()) {
+	said := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(said)
+		stdio.notef("Stopping. Requests under way have %v to end; Ctrl-C again ends at once, and harms no stored object.\n", gateway.DefaultDrain)
+	})
+	return func() {
+		if !stop() {
+			<-said
+		}
+	}
+}
+
 // ownMemory finds out how much memory this process may take, and holds it to that.
 func ownMemory(configured int64, log *slog.Logger) gateway.Memory {
 	memory := gateway.FindMemory(configured, os.DirFS("/"))
