@@ -100,6 +100,27 @@ func CheckPassword(password secret.String) error {
 	return nil
 }
 
+// minKeyDigits is how many different digits of the sixteen a key has at least. Of random ones not one in 10^18 has fewer.
+const minKeyDigits = 8
+
+// ErrKeyNotRandom is about a 64-digit key that somebody made up: no password's slow hash stands before it.
+var ErrKeyNotRandom = fmt.Errorf("this 64-digit key was not drawn at random: it has fewer than %d different digits; sallyport key new draws one", minKeyDigits)
+
+// CheckRecoveryKey refuses with [ErrKeyNotRandom] a key that is plainly made up, such as one digit again and again. It finds slips and
+// placeholders, no more.
+func CheckRecoveryKey(key RecoveryKey) error {
+	text, different := key.Reveal(), 0
+	for _, digit := range "0123456789abcdef" {
+		if strings.ContainsRune(text, digit) {
+			different++
+		}
+	}
+	if different < minKeyDigits {
+		return ErrKeyNotRandom
+	}
+	return nil
+}
+
 // repeats reports whether text is one shorter piece again and again, its last repetition possibly cut.
 func repeats(text []rune) bool {
 	for period := 1; period <= len(text)/2; period++ {

@@ -62,6 +62,23 @@ func TestTextsThatCouldNotBeGivenAgain(t *testing.T) {
 	}
 }
 
+func TestKeysThatNobodyDrew(t *testing.T) {
+	for _, text := range []string{strings.Repeat("0", 64), strings.Repeat("deadbeef", 8), strings.Repeat("1234", 16), strings.Repeat("0123456", 9) + "0"} {
+		key, err := vault.ParseRecoveryKey(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := vault.CheckRecoveryKey(key); !errors.Is(err, vault.ErrKeyNotRandom) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for range 1000 {
+		if err := vault.CheckRecoveryKey(vault.NewRecoveryKey()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestGoodPasswordsPass(t *testing.T) {
 	for _, password := range []string{
 		goodPassword, otherPassword, "correct horse battery staple", "gT7#pQ2!xV9z", "пароль который я помню", "夕焼けの空に鳥が三羽飛んでいる", "my dog Rex barks at 5 cats",

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -32,4 +33,19 @@ credentials: [{access_key: AKIDTEST, secret_key: secretsecret, allow: [{buckets:
 			k.want(0, "ok      opens", "doctor", "--config", k.path("config.yaml"))
 		}
 	}
+}
+
+// TestNoVaultOfAMadeUpKey: whoever has the vault file would need one guess.
+func TestNoVaultOfAMadeUpKey(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte(strings.Repeat("0", 64)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "data"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c := newConsole(t)
+	c.want(1, "key new draws one", "vault", "create", "--dir", dir, "--key-file", key)
+	c.want(1, "no vault file", "vault", "status", "--dir", dir)
 }

@@ -90,6 +90,11 @@ func (v *Vault) checkCreate(ctx context.Context, create *CreateOptions) error {
 	if len(page.Entries) > 0 {
 		return fmt.Errorf("its root is not empty (it holds %q): choose an empty one, or put back the vault file these objects belong to", page.Entries[0].Key)
 	}
+	if !create.Key.IsZero() { // else the caller has still to draw it
+		if err := vault.CheckRecoveryKey(create.Key); err != nil {
+			return err
+		}
+	}
 	if !create.Password.IsZero() {
 		if err := vault.CheckPassword(create.Password); err != nil {
 			return err
