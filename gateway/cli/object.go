@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sallyport/config/secret"
@@ -346,6 +347,9 @@ func (c *objectSalvageCommand) Run(ctx context.Context, stdio *Stdio) (err error
 		return err
 	}
 	out, err := os.OpenFile(c.To, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists and is left alone: choose another name with --to", c.To)
+	}
 	if err != nil {
 		return err
 	}
@@ -366,9 +370,28 @@ func (c *objectSalvageCommand) Run(ctx context.Context, stdio *Stdio) (err error
 	return c.print(stdio, report)
 }
 
+// partRanges lists ascending numbers, three and more in a row as a range: of an upload with a part 10000 alone, 9999 may be missing.
+func partRanges(numbers []int) string {
+	var all []string
+	for len(numbers) > 0 {
+		n := 1
+		for n < len(numbers) && numbers[n] == numbers[0]+n {
+			n++
+		}
+		if n < 3 {
+			n = 1
+			all = append(all, strconv.Itoa(numbers[0]))
+		} else {
+			all = append(all, fmt.Sprintf("%d-%d", numbers[0], numbers[n-1]))
+		}
+		numbers = numbers[n:]
+	}
+	return strings.Join(all, " ")
+}
+
 // print says what was found, and fails if anything is known to be missing.
 func (c *objectSalvageCommand) print(stdio *Stdio, r *jobs.SalvageReport) error {
-	from := fmt.Sprintf("from parts %v", r.Parts)
+	from := fmt.Sprintf("from parts [%s]", partRanges(r.Parts))
 	if len(r.Parts) == 1 && r.Parts[0] == 0 {
 		from = "from an object sent in one piece"
 	}
@@ -378,9 +401,9 @@ func (c *objectSalvageCommand) print(stdio *Stdio, r *jobs.SalvageReport) error 
 	}
 	switch {
 	case len(r.Missing) > 0 && r.Listed:
-		stdio.printf("lost: parts %v; the next one follows at once where they would be\n", r.Missing)
+		stdio.printf("lost: parts [%s]; the next one follows at once where they would be\n", partRanges(r.Missing))
 	case len(r.Missing) > 0:
-		stdio.printf("lost, or never sent, as a client may leave numbers out: parts %v; the next one follows at once where they would be\n", r.Missing)
+		stdio.printf("lost, or never sent, as a client may leave numbers out: parts [%s]; the next one follows at once where they would be\n", partRanges(r.Missing))
 	}
 	for _, e := range r.Skipped {
 		stdio.printf("skipped: %v\n", e)

@@ -199,11 +199,22 @@ func TestSalvageSaysWhatItKnows(t *testing.T) {
 		t.Fatal(err)
 	}
 	salvage(0, "Nothing is known to be missing; only with its tail")
+	c.want(1, "choose another name with --to", "object", "salvage", path, "--to", path, "--customer-key-file", customer)
 	for missing, says := range map[bool]string{true: "lost: parts [1];", false: "lost, or never sent"} {
 		c.out.Reset()
 		r := &jobs.SalvageReport{Parts: []int{2, 3}, Missing: []int{1}, Listed: missing, Size: 1}
 		if err := (&objectSalvageCommand{}).print(&Stdio{In: c.in, Out: &c.out, Err: c.err}, r); err == nil || !strings.Contains(c.out.String(), says) {
 			t.Errorf("%v: %s", err, c.out.String())
+		}
+	}
+}
+
+func TestPartRanges(t *testing.T) {
+	for want, numbers := range map[string][]int{
+		"": nil, "7": {7}, "1 2": {1, 2}, "1-3": {1, 2, 3}, "1 3 4 6-9 11 12": {1, 3, 4, 6, 7, 8, 9, 11, 12}, "2-4 4": {2, 3, 4, 4},
+	} {
+		if got := partRanges(numbers); got != want {
+			t.Errorf("%v: %q, want %q", numbers, got, want)
 		}
 	}
 }
