@@ -28,8 +28,8 @@ func Reference() []byte {
 
 ` + "`sallyport serve --config FILE`" + ` reads one YAML document; ` + "`sallyport config check --config FILE`" + ` says everything that is wrong with it.
 What is not understood is an error, with its line: unknown fields, wrong types, a second document, a value that still holds the
-example's placeholder. Relative file names count from the folder the program was started in. Secrets in files are trimmed of one line
-ending. [config.example.yaml](../config.example.yaml) is a complete example; [config.schema.json](../config.schema.json) gives editors
+example's placeholder. Relative file names count from the folder the program was started in. Secrets in files are UTF-8, and trimmed of
+one line ending. [config.example.yaml](../config.example.yaml) is a complete example; [config.schema.json](../config.schema.json) gives editors
 completion.
 
 ` + "`name`" + ` stands for a name of your choice and ` + "`[]`" + ` for each entry of a list.

@@ -17,9 +17,11 @@ var (
 	ErrEmpty = errors.New("the secret is empty")
 	// ErrTooLarge means that it held more than [MaxSize] bytes.
 	ErrTooLarge = fmt.Errorf("the secret is larger than %d bytes; is this the right file?", MaxSize)
+	// ErrUTF16 means that it held UTF-16, as Windows PowerShell writes with > and Out-File.
+	ErrUTF16 = errors.New("the secret is UTF-16 text; save it as UTF-8")
 )
 
-// ReadFile reads a secret text from a file and trims one trailing line ending. It reads at most [MaxSize] + 1 bytes.
+// ReadFile reads a secret text from a file and trims one trailing line ending and a UTF-8 byte order mark. UTF-16 is [ErrUTF16]. It reads at most [MaxSize] + 1 bytes.
 //
 // The warning is not empty when the file is a regular one that its group or everybody may read; the secret is returned all the same,
 // since container runtimes mount secrets that way. On Windows, whose permissions are not mode bits, there is no warning.
@@ -29,9 +31,9 @@ func ReadFile(path string) (value Bytes, warning string, err error) {
 		return Bytes{}, "", err
 	}
 	defer value.Clear()
-	text := trimLineEnding(value.Reveal())
-	if len(text) == 0 {
-		return Bytes{}, "", fmt.Errorf("read secret from %s: %w", path, ErrEmpty)
+	text, err := textOf(value.Reveal())
+	if err != nil {
+		return Bytes{}, "", fmt.Errorf("read secret from %s: %w", path, err)
 	}
 	return NewBytes(text), warning, nil
 }
@@ -60,7 +62,7 @@ func ReadBinaryFile(path string) (value Bytes, warning string, err error) {
 	return value, warning, nil
 }
 
-// ReadFD reads a secret from an inherited file descriptor until its end, trims one trailing line ending and closes the descriptor.
+// ReadFD reads a secret from an inherited file descriptor until its end, trims it as [Read] does and closes the descriptor.
 // It blocks until the writing side closes. On Windows fd is a handle, except 0, which is standard input everywhere.
 func ReadFD(fd uintptr) (value Bytes, err error) {
 	file := os.Stdin
@@ -82,17 +84,17 @@ func ReadFD(fd uintptr) (value Bytes, err error) {
 	return value, nil
 }
 
-// Read reads a secret until the end of source and trims one trailing line ending (LF or CR LF), no other space. It stops after
-// [MaxSize] + 1 bytes with [ErrTooLarge]; nothing at all is [ErrEmpty].
+// Read reads a secret until the end of source and trims one trailing line ending (LF or CR LF) and a UTF-8 byte order mark, no other space. It
+// stops after [MaxSize] + 1 bytes with [ErrTooLarge]; nothing at all is [ErrEmpty], UTF-16 is [ErrUTF16].
 func Read(source io.Reader) (Bytes, error) {
 	value, err := readAll(source)
 	if err != nil {
 		return Bytes{}, err
 	}
 	defer value.Clear()
-	text := trimLineEnding(value.Reveal())
-	if len(text) == 0 {
-		return Bytes{}, ErrEmpty
+	text, err := textOf(value.Reveal())
+	if err != nil {
+		return Bytes{}, err
 	}
 	return NewBytes(text), nil
 }
@@ -112,9 +114,18 @@ func readAll(source io.Reader) (Bytes, error) {
 	return NewBytes(buffer[:n]), nil
 }
 
-func trimLineEnding(text []byte) []byte {
-	if trimmed, found := bytes.CutSuffix(text, []byte("\n")); found {
-		return bytes.TrimSuffix(trimmed, []byte("\r"))
+// textOf takes away what editors and shells put around a text: one line ending behind it, and a UTF-8 byte order mark before it, which nobody can
+// type at a prompt.
+func textOf(raw []byte) ([]byte, error) {
+	if bytes.HasPrefix(raw, []byte("\xff\xfe")) || bytes.HasPrefix(raw, []byte("\xfe\xff")) {
+		return nil, ErrUTF16
 	}
-	return text
+	text := bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
+	if trimmed, found := bytes.CutSuffix(text, []byte("\n")); found {
+		text = bytes.TrimSuffix(trimmed, []byte("\r"))
+	}
+	if len(text) == 0 {
+		return nil, ErrEmpty
+	}
+	return text, nil
 }

@@ -15,6 +15,7 @@ import (
 func TestReadTrimsOneLineEnding(t *testing.T) {
 	for input, want := range map[string]string{
 		"abc": "abc", "abc\n": "abc", "abc\r\n": "abc", "abc\n\n": "abc\n", "abc\r": "abc\r", " abc \n": " abc ", "a\nb\n": "a\nb", "\x00\xff\n": "\x00\xff",
+		"\xef\xbb\xbfabc\r\n": "abc", "a\xef\xbb\xbf": "a\xef\xbb\xbf",
 	} {
 		got, err := secret.Read(iotest.OneByteReader(strings.NewReader(input)))
 		if err != nil || string(got.Reveal()) != want {
@@ -42,7 +43,7 @@ func TestReadBinaryFileTrimsNothing(t *testing.T) {
 }
 
 func TestReadRefusesEmptyAndLarge(t *testing.T) {
-	for _, input := range []string{"", "\n", "\r\n"} {
+	for _, input := range []string{"", "\n", "\r\n", "\xef\xbb\xbf", "\xef\xbb\xbf\r\n"} {
 		if _, err := secret.Read(strings.NewReader(input)); !errors.Is(err, secret.ErrEmpty) {
 			t.Errorf("Read(%q) = %v, want ErrEmpty", input, err)
 		}
@@ -55,6 +56,22 @@ func TestReadRefusesEmptyAndLarge(t *testing.T) {
 	}
 	if _, err := secret.Read(endless{}); !errors.Is(err, secret.ErrTooLarge) {
 		t.Errorf("an endless source gave %v", err)
+	}
+}
+
+// TestReadNamesUTF16: it is what > of Windows PowerShell makes of sallyport key new.
+func TestReadNamesUTF16(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	for _, content := range []string{"\xff\xfea\x00b\x00", "\xfe\xff\x00a"} {
+		if got, err := secret.Read(strings.NewReader(content)); !errors.Is(err, secret.ErrUTF16) || !got.IsZero() {
+			t.Errorf("Read(%q): %v", content, err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, _, err := secret.ReadFile(path); !errors.Is(err, secret.ErrUTF16) || !strings.Contains(err.Error(), path) || !got.IsZero() {
+			t.Errorf("ReadFile of %q: %v", content, err)
+		}
 	}
 }
 

@@ -2,7 +2,7 @@
 //
 // It promises that a [String] or [Bytes] prints as REDACTED through fmt (every verb, also inside an unexported field), log/slog,
 // encoding/json, encoding.TextMarshaler and YAML, and that comparing two of them takes time that does not depend on their content.
-// Reading from a file or descriptor is bounded and trims one line ending.
+// Reading from a file or descriptor is bounded and trims one line ending and a byte order mark.
 //
 // It does not promise to wipe memory: Go copies strings and may move stacks. [Bytes.Clear] wipes the one buffer it owns.
 //
