@@ -40,7 +40,7 @@ func loadCertificateFiles(certFile, keyFile string, log *slog.Logger) (*certific
 	}
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
-		return nil, fmt.Errorf("load TLS certificate: %w", err)
+		return nil, fmt.Errorf("load TLS certificate %s and key %s: %w", certFile, keyFile, err)
 	}
 	c.current, c.stamp = &pair, stamp
 	return c, nil

@@ -103,7 +103,7 @@ func (d *doctor) certificate(now time.Time) {
 	}
 	pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
 	if err != nil {
-		d.fail("tls", err, "the gateway does not start")
+		d.fail("tls", fmt.Errorf("certificate %s and key %s: %w", t.CertFile, t.KeyFile, err), "the gateway does not start")
 		return
 	}
 	leaf, err := x509.ParseCertificate(pair.Certificate[0])

@@ -121,6 +121,7 @@ func TestDoctorFindsFaults(t *testing.T) {
 			k.writeCertificate(time.Now().Add(-time.Hour), time.Now().Add(year), "s3.example.test", "*.s3.example.test")
 			k.write("cert.pem", string(cert))
 		}, "private key does not match"},
+		"no certificate in its file":     {func(k *clinic) { k.write("cert.pem", "x") }, "cert.pem and key"},
 		"no key for the certificate":     {func(k *clinic) { mustRename(k.t, k.path("tlskey.pem"), k.path("elsewhere.pem")) }, "the gateway does not start"},
 		"no folder and what follows":     {func(k *clinic) { mustRename(k.t, k.path("data"), k.path("elsewhere")) }, "the gateway does not start, and no vault"},
 		"no vault file and what follows": {func(k *clinic) { mustRename(k.t, k.path("data/.sallyport/vault"), k.path("vault")) }, "the gateway does not start; make the vault"},

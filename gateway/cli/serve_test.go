@@ -37,6 +37,13 @@ func TestServeSaysWhichVaultLacksItsKey(t *testing.T) {
 	}
 }
 
+// TestServeNamesTheCertificate: crypto/tls says what is wrong in a file, and not in which.
+func TestServeNamesTheCertificate(t *testing.T) {
+	k := newClinic(t)
+	k.write("cert.pem", "x")
+	k.want(1, k.path("cert.pem"), "serve", "--config", k.path("config.yaml"))
+}
+
 // TestServePrintsAddressesToPaste: nobody can connect to [::], so what is printed is an address that answers, and that there are others.
 func TestServePrintsAddressesToPaste(t *testing.T) {
 	k := newClinic(t)
