@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"syscall"
 	"time"
 
@@ -24,19 +25,26 @@ func (e *folderError) Error() string { return e.text }
 // Unwrap returns the error that was met, by whose kind others decide.
 func (e *folderError) Unwrap() error { return e.err }
 
-// explainFolder names the folder at path, and what to do, where opening or making it failed because another process has it, or because this one may
-// not write there. Other failures stay as they are.
+// explainFolder names the folder at path, and what to do, where opening or making it failed because it is not there, because another process has it,
+// or because this one may not write there. Other failures stay as they are.
 func explainFolder(path string, err error) error {
 	if locked, ok := errors.AsType[*local.LockedError](err); ok {
 		return &folderError{inUse(path, locked), err}
 	}
 	switch {
+	case isAbsent(path) && (driver.Is(err, driver.NotFound) || errors.Is(err, fs.ErrNotExist)):
+		return &folderError{fmt.Sprintf("folder %s: there is none, no such file or directory; make it, or mount the disk it is on", path), err}
 	case driver.Is(err, driver.ReadOnly), errors.Is(err, syscall.EROFS):
 		return &folderError{fmt.Sprintf("folder %s: it is on a read-only file system; mount it writable", path), err}
 	case driver.Is(err, driver.Denied), errors.Is(err, fs.ErrPermission):
 		return &folderError{fmt.Sprintf("folder %s: permission denied; give the user that runs sallyport the ownership of it and of everything in it", path), err}
 	}
 	return err
+}
+
+func isAbsent(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 func inUse(path string, locked *local.LockedError) string {

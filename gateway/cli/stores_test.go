@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -106,6 +107,7 @@ func TestFolderThatTakesNoWrites(t *testing.T) {
 	openat := func(cause error) error {
 		return &fs.PathError{Op: "mkdirat", Path: ".sallyport-new-580c", Err: cause}
 	}
+	dir := t.TempDir()
 	for name, c := range map[string]struct {
 		err  error
 		says string
@@ -115,15 +117,22 @@ func TestFolderThatTakesNoWrites(t *testing.T) {
 		"read-only, of the system": {openat(syscall.EROFS), "mount it writable"},
 		"denied, of the system":    {openat(syscall.EACCES), "ownership"},
 	} {
-		err := explainFolder("/srv/x", c.err)
-		if text := err.Error(); !strings.HasPrefix(text, "folder /srv/x: ") || !strings.Contains(text, c.says) || strings.Contains(text, ".sallyport-new") {
+		err := explainFolder(dir, c.err)
+		if text := err.Error(); !strings.HasPrefix(text, "folder "+dir+": ") || !strings.Contains(text, c.says) || strings.Contains(text, ".sallyport-new") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if !errors.Is(err, c.err) {
 			t.Errorf("%s: the cause is lost", name)
 		}
 	}
-	if other := errors.New("something else"); !errors.Is(explainFolder("/srv/x", other), other) || explainFolder("/srv/x", other).Error() != other.Error() {
+	if other := errors.New("something else"); !errors.Is(explainFolder(dir, other), other) || explainFolder(dir, other).Error() != other.Error() {
 		t.Error("an error of another kind was changed")
+	}
+	absent, cause := filepath.Join(dir, "absent"), openat(syscall.ENOENT)
+	if err := explainFolder(absent, openat(syscall.EACCES)); !strings.Contains(err.Error(), "permission denied") {
+		t.Error(err)
+	}
+	if err := explainFolder(absent, cause); !errors.Is(err, cause) || !strings.HasPrefix(err.Error(), "folder "+absent+": there is none") {
+		t.Error(err)
 	}
 }
