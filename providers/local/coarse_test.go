@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,13 +22,25 @@ func (c coarseFS) Create(path string) (local.File, error) {
 
 func (c coarseFS) Volume() (local.Volume, error) {
 	v, err := c.FileSystem.Volume()
-	v.UnstableInodes = true
+	v.UnstableInodes, v.NoJournal = true, true
 	return v, err
 }
 
 type coarseFile struct{ local.File }
 
 func (f coarseFile) SetModTime(t time.Time) error { return f.File.SetModTime(t.Truncate(coarseStep)) }
+
+// TestNoJournalIsSaid: syncs do not make a file system durable that can lose names of what was synced.
+func TestNoJournalIsSaid(t *testing.T) {
+	f, err := local.Open(t.Context(), &local.Config{Path: "model"}, &local.Options{FileSystem: coarseFS{newModelFS()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := f.Probe()
+	if warned := slices.ContainsFunc(p.Warnings, func(w string) bool { return strings.Contains(w, "has no journal") }); p.Class != local.ClassFile || !warned {
+		t.Errorf("class %q, warnings %q", p.Class, p.Warnings)
+	}
+}
 
 // TestPartsSentAgainOnACoarseClock: two attempts at one part, of equal length and within one tick, must not pass for each other: Complete would
 // put one's bytes under the other's seal.

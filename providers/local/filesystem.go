@@ -89,6 +89,7 @@ type Volume struct {
 	UnstableInodes  bool   // inode numbers may change while the file does not
 	Windows         bool   // Windows' rules for names apply
 	NoDirSync       bool   // the operating system cannot sync a directory
+	NoJournal       bool   // a power failure can leave a move between directories half done, with two names for what only one may free
 	KnowsSpace      bool   // Free and Total are set
 	Free, Total     uint64 // bytes; Free is what this user may still write
 	SharedWithOther bool   // the root can be written by group or others

@@ -15,7 +15,7 @@ type DurabilityClass string
 // The classes.
 const (
 	ClassDurable  DurabilityClass = "durable"  // files and directories are synced, and the file system takes part
-	ClassFile     DurabilityClass = "file"     // files are synced, directories cannot be: a crash may lose a name, the system's journal permitting
+	ClassFile     DurabilityClass = "file"     // files are synced, their names may not outlast a crash: directories cannot be synced, or there is no journal
 	ClassRemote   DurabilityClass = "remote"   // synced as far as the server of a network file system does it
 	ClassNone     DurabilityClass = "none"     // syncing is off, or the file system lives in memory
 	ClassUnproved DurabilityClass = "unproved" // opened for reading only; nothing was tried
@@ -164,6 +164,10 @@ func (f *Folder) judge() {
 	if p.volume.NoDirSync || f.noDirSync.Load() {
 		p.Class = ClassFile
 		warn("directories cannot be synced here: after a power failure an acknowledged object may be missing unless the file system's journal has it")
+	}
+	if p.volume.NoJournal {
+		p.Class = ClassFile
+		warn("the file system (" + p.FileSystem + ") has no journal: a power failure can lose or empty objects that were stored shortly before; check it before the gateway starts again")
 	}
 	if p.volume.Network {
 		p.Class = ClassRemote

@@ -23,7 +23,9 @@ func (r *rootFS) Volume() (Volume, error) {
 		v.Network, v.UnstableInodes = true, true
 	case "tmpfs":
 		v.Volatile = true
-	case "msdos", "msdosfs", "exfat", "fusefs", "macfuse", "osxfuse":
+	case "msdos", "msdosfs", "exfat":
+		v.UnstableInodes, v.NoJournal = true, true
+	case "fusefs", "macfuse", "osxfuse":
 		v.UnstableInodes = true
 	}
 	return r.addMode(v)

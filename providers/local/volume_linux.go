@@ -41,9 +41,9 @@ func (r *rootFS) Volume() (Volume, error) {
 	case unix.FUSE_SUPER_MAGIC:
 		v.Type, v.UnstableInodes = "fuse", true
 	case unix.MSDOS_SUPER_MAGIC:
-		v.Type, v.UnstableInodes = "fat", true
+		v.Type, v.UnstableInodes, v.NoJournal = "fat", true, true
 	case unix.EXFAT_SUPER_MAGIC:
-		v.Type, v.UnstableInodes = "exfat", true
+		v.Type, v.UnstableInodes, v.NoJournal = "exfat", true, true
 	default:
 		v.Type = "0x" + strconv.FormatUint(uint64(uint32(s.Type)), 16)
 	}
