@@ -1,6 +1,7 @@
 package object
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -60,6 +61,7 @@ type PartNote struct {
 	ETag        string // as the client saw it
 	BackendETag string // of the part at the backend, empty when held
 	Held        string // name of the held frame, empty when the backend has the part
+	HeldSHA256  []byte // of the held frame, 32 bytes or nil; lets Complete verify it without the customer's key
 }
 
 // DoneNote says that an upload was completed.
@@ -219,6 +221,9 @@ func SealPartNote(key keys.StateKey, u Upload, n *PartNote) ([]byte, error) {
 	if n.ETag == "" || (n.BackendETag == "") == (n.Held == "") {
 		return nil, errors.New("seal part note: it says an ETag, and one place where the part is")
 	}
+	if len(n.HeldSHA256) != 0 && (len(n.HeldSHA256) != sha256.Size || n.Held == "") {
+		return nil, errors.New("seal part note: SHA-256 of wrong length, or of no held frame")
+	}
 	var e format.Encoder
 	e.Int("n", int64(n.Part))
 	e.Int("p", n.Plain)
@@ -236,6 +241,9 @@ func SealPartNote(key keys.StateKey, u Upload, n *PartNote) ([]byte, error) {
 	}
 	if n.Held != "" {
 		e.Str("held", n.Held)
+	}
+	if len(n.HeldSHA256) > 0 {
+		e.Bytes("hh", n.HeldSHA256)
 	}
 	return u.seal(key, n.Part, e.Finish())
 }
@@ -262,6 +270,9 @@ func OpenPartNote(key keys.StateKey, u Upload, part int, note []byte) (*PartNote
 	}
 	if f.Has("md5") {
 		n.MD5 = f.Bytes("md5", 16)
+	}
+	if n.HeldSHA256 = f.OptionalBytes("hh", sha256.Size); n.HeldSHA256 != nil && n.Held == "" {
+		f.Fail("hh")
 	}
 	copy(n.FrameSalt[:], f.Bytes("fs", len(n.FrameSalt)))
 	copy(n.Commitment[:], f.Bytes("fc", len(n.Commitment)))

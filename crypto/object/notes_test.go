@@ -60,7 +60,7 @@ func TestPartAndDoneNotes(t *testing.T) {
 	u, key, _ := testUpload(ModeVault)
 	for _, n := range []*PartNote{
 		{Part: 1, Plain: 0, ETag: "x", BackendETag: "y"},
-		{Part: 10000, Plain: MaxPlainSize, MD5: bytes.Repeat([]byte{1}, 16), Checksum: []byte{1, 2, 3, 4}, FrameSalt: [24]byte{1}, Commitment: [32]byte{2}, ETag: "e", Held: "h"},
+		{Part: 10000, Plain: MaxPlainSize, MD5: bytes.Repeat([]byte{1}, 16), Checksum: []byte{1, 2, 3, 4}, FrameSalt: [24]byte{1}, Commitment: [32]byte{2}, ETag: "e", Held: "h", HeldSHA256: bytes.Repeat([]byte{3}, 32)},
 	} {
 		note, err := SealPartNote(key, u, n)
 		if err != nil {

@@ -29,7 +29,7 @@ func (f *flipping) Get(ctx context.Context, key string, opts *driver.GetOptions)
 	if err != nil {
 		return nil, nil, err
 	}
-	b[f.at%len(b)] ^= 4
+	b[(f.at+len(b))%len(b)] ^= 4
 	return io.NopCloser(bytes.NewReader(b)), info, nil
 }
 
@@ -66,6 +66,29 @@ func TestHeldPartAlteredOnItsWay(t *testing.T) {
 			if got, _, err := w.get(&GetInput{Key: "key", CustomerKey: key}); err != nil || !bytes.Equal(got, plain) {
 				t.Errorf("the object is %d bytes, %v", len(got), err)
 			}
+		}
+	}
+}
+
+// TestHeldPartAlteredWithoutKey: Complete often comes without the customer's key, and must not call an altered part stored all the same.
+func TestHeldPartAlteredWithoutKey(t *testing.T) {
+	plain, key := content(1, 40_000), customerKey(t, 9)
+	for _, at := range []int{0, 60, 150, 20_000, -1} {
+		f := &flipping{at: at}
+		w := newWorld(t, worldOptions{wrap: func(d driver.Driver) driver.Driver { f.Driver = d; return f }})
+		id := w.begin("key", func(in *CreateUploadInput) { in.CustomerKey = key })
+		p, err := w.tryPart("key", id, 1, plain, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.times = 1
+		_, err = w.tryComplete("key", id, CompletedPart{Number: 1, ETag: p.ETag})
+		wantKind(t, "complete with an altered part and without the key", err, Damaged)
+		if _, err := w.tryComplete("key", id, CompletedPart{Number: 1, ETag: p.ETag}); err != nil {
+			t.Fatalf("complete again: %v", err)
+		}
+		if got, _, err := w.get(&GetInput{Key: "key", CustomerKey: key}); err != nil || !bytes.Equal(got, plain) {
+			t.Errorf("the object is %d bytes, %v", len(got), err)
 		}
 	}
 }

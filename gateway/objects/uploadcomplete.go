@@ -2,8 +2,11 @@ package objects
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"time"
 
@@ -310,11 +313,11 @@ func (s *Service) assemble(ctx context.Context, u *upload, c *completion, opts *
 	return u.store().Uploads().Complete(ctx, u.ref(), append(parts, *end), opts)
 }
 
-// verified keeps an altered held part from going into an object that is then acknowledged. For an upload with a customer's key that is possible only
-// if Complete brings the key; otherwise the damage shows when the object is read.
+// verified keeps an altered held part from going into an object that is then acknowledged. Without the customer's key the frame cannot be opened, but
+// its digest is known.
 func (u *upload) verified(frame io.Reader, a *multipart.Attempt, customer *CustomerKey) (io.Reader, error) {
 	if u.Mode == object.ModeCustomer && customer == nil {
-		return frame, nil
+		return &digestedFrame{src: frame, digest: sha256.New(), want: a.HeldSHA256}, nil
 	}
 	secret, err := u.secret(customer)
 	if err != nil {
@@ -322,6 +325,24 @@ func (u *upload) verified(frame io.Reader, a *multipart.Attempt, customer *Custo
 	}
 	defer secret.Clear()
 	return object.NewVerifiedFrame(u.ObjectIdentity(), secret, object.Frame{Part: a.Part, Plain: a.Plain, Salt: a.FrameSalt, Commitment: a.Commitment}, frame)
+}
+
+// digestedFrame yields a held frame, and ErrDamaged in place of io.EOF if it is not the one that was stored. What closes the object comes behind it, so
+// that bytes which prove wrong only at the end have made no object yet.
+type digestedFrame struct {
+	src    io.Reader
+	digest hash.Hash
+	want   []byte
+}
+
+// Read implements io.Reader.
+func (d *digestedFrame) Read(p []byte) (int, error) {
+	n, err := d.src.Read(p)
+	d.digest.Write(p[:n])
+	if err == io.EOF && subtle.ConstantTimeCompare(d.digest.Sum(nil), d.want) != 1 {
+		return n, object.ErrDamaged
+	}
+	return n, err
 }
 
 func heldGone(part int, cause error) *Error {

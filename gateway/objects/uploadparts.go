@@ -3,9 +3,11 @@ package objects
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 
 	"sallyport/crypto/keys"
 	"sallyport/crypto/object"
@@ -169,7 +171,11 @@ func isHeld(number int, plain int64) bool {
 func (u *upload) storeFrame(ctx context.Context, note *object.PartNote, name string, frame *object.FrameReader) error {
 	if isHeld(note.Part, note.Plain) {
 		note.Held = heldFolder(u.ID) + name
-		_, err := u.store().Put(ctx, note.Held, frame, frame.Size(), &providers.PutOptions{})
+		digest := sha256.New()
+		_, err := u.store().Put(ctx, note.Held, io.TeeReader(frame, digest), frame.Size(), &providers.PutOptions{})
+		if u.Mode == object.ModeCustomer {
+			note.HeldSHA256 = digest.Sum(nil)
+		}
 		return err
 	}
 	part, err := u.store().Uploads().PutPart(ctx, u.ref(), note.Part, frame, frame.Size())

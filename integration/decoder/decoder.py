@@ -164,7 +164,7 @@ TAIL_METADATA = {"p": (LENGTH, True), "n": (integer(1, 10000), True), "pn": (PAR
 NOTES = {
     "upload-note": {**PLACE_AND_HEADERS, "pr": (ANY, True), "ca": (FILLED, None), "ct": (FILLED, None), "kt": (base64_of(32), None), "kl": (base64_of(32), None)},
     "part-note": {"n": (PART, True), "p": (LENGTH, True), "md5": (base64_of(16), False), "ck": (base64_of(*range(65)), False), **SEALED_CHUNKS,
-                  "e": (FILLED, True), "be": (FILLED, None), "held": (FILLED, None)},
+                  "e": (FILLED, True), "be": (FILLED, None), "held": (FILLED, None), "hh": (base64_of(32), None)},
     "done-note": {"e": (ANY, True)}}
 
 # Section 2: the object file.
@@ -260,7 +260,7 @@ def open_note(job, file, _):
         demand(("kt" in note, "kl" in note) == (data[1:2] == b"C",) * 2, "kt and kl stand in mode C only")
         demand(("ca" in note) == ("ct" in note), "ca and ct stand together")
     elif job["kind"] == "part-note":
-        demand(note["n"] == job["part"] and ("be" in note) != ("held" in note), "a note of another part, or of a part that is nowhere")
+        demand(note["n"] == job["part"] and ("be" in note) != ("held" in note) and ("held" in note or "hh" not in note), "a note of another part, or of a part that is nowhere")
     return {"note": note}
 
 def answer_to(job):

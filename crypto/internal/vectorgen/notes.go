@@ -60,6 +60,11 @@ func notes() []vector {
 		note("note-upload-C", "the note of an upload in mode C holds table and tail key", "upload-note", object.ModeCustomer, 0, upload),
 		note("note-part", "the note of a part at the backend", "part-note", object.ModeVault, 5, partNote(false)),
 		note("note-part-held", "the note of a held part", "part-note", object.ModeVault, 5, partNote(true)),
+		note("note-part-held-C", "the note of a held part in mode C has the digest of its frame", "part-note", object.ModeCustomer, 5, func(g *generator, u object.Upload) []byte {
+			n := &object.PartNote{Part: 5, Plain: 12345, FrameSalt: [24]byte(g.all.first(24)), Commitment: [32]byte(g.all.first(32)), ETag: "etag-1", Held: ".sallyport/held/x/5-y", HeldSHA256: g.all.first(32)}
+			g.Note = map[string]string{"n": "5", "p": "12345", "e": n.ETag, "held": n.Held, "hh": base64.StdEncoding.EncodeToString(n.HeldSHA256)}
+			return must(object.SealPartNote(g.vrk.StateKey(), u, n))
+		}),
 		note("note-done", "the note of a completed upload", "done-note", object.ModeVault, 0xffff, func(g *generator, u object.Upload) []byte {
 			g.Note = map[string]string{"e": "abc-2"}
 			return must(object.SealDoneNote(g.vrk.StateKey(), u, &object.DoneNote{ETag: "abc-2"}))

@@ -124,6 +124,8 @@ func noteRules() []vector {
 		partNote("etag-empty", "the ETag that the client was given is empty", `"etag"`, `""`),
 		partNote("nowhere", "the part is neither at the backend nor held", `,"be":"backend"`, ``),
 		partNote("two-places", "the part is at the backend and held", `}`, `,"held":"x"}`),
+		partNote("digest-short", "a digest of the held frame of 31 bytes", `,"be":"backend"`, `,"held":"x","hh":"`+base64.StdEncoding.EncodeToString(make([]byte, 31))+`"`),
+		partNote("digest-of-none-held", "a digest of a held frame, and the part is at the backend", `}`, `,"hh":"`+base64.StdEncoding.EncodeToString(make([]byte, 32))+`"}`),
 		partNote("salt-missing", "the frame's salt is missing", frame(`"fs":"SALT",`), ``),
 		raw("done-etag-missing", "the note of a completed upload without ETag", "done-note", "damaged", object.ModeVault, `{}`, as),
 		note("note-done-as-upload", "the note of a completed upload in the place of the upload's own", "upload-note", object.ModeVault, 0, func(g *generator, u object.Upload) []byte {

@@ -247,6 +247,7 @@ func openNote(t *testing.T, v entry, key keys.StateKey, sealed []byte) (map[stri
 		got = map[string]string{"n": strconv.Itoa(n.Part), "p": strconv.FormatInt(n.Plain, 10), "e": n.ETag}
 		set("be", n.BackendETag)
 		set("held", n.Held)
+		set("hh", base64.StdEncoding.EncodeToString(n.HeldSHA256))
 	case "done-note":
 		n, err := object.OpenDoneNote(key, u, sealed)
 		if err != nil {
