@@ -26,3 +26,12 @@ func Pins(f *Folder) int {
 
 // SetWindow bounds how many names of a directory are held.
 func SetWindow(f *Folder, names int) { f.listing.limit = names }
+
+// ClosePending reports whether a Close waits for changes that are being committed.
+func ClosePending(f *Folder) bool {
+	if f.commits.TryRLock() {
+		f.commits.RUnlock()
+		return false
+	}
+	return true
+}
