@@ -86,7 +86,7 @@ func (d *doctor) stateDir() {
 		}
 	}
 	if err != nil {
-		d.fail("state_dir", err, "an older vault file brought back by somebody would not be noticed; the gateway does not start")
+		d.fail("state_dir", err, "an older vault file brought back by somebody would not be noticed; a gateway with anything new to remember does not start")
 		return
 	}
 	d.report("state_dir", probe.OK, d.cfg.StateDir+" can be written", "")

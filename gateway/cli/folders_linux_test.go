@@ -47,10 +47,45 @@ func TestDeniedFolderIsNamed(t *testing.T) {
 	}
 }
 
+// TestPasswordNeedsTheStateDirectory: a vault whose new file this gateway cannot remember is not changed.
+func TestPasswordNeedsTheStateDirectory(t *testing.T) {
+	c, dir, key := newConsole(t), t.TempDir(), keyFile(t)
+	_, stop := c.quickstart("--dir", dir, "--key-file", key)
+	stop()
+	password, opens := filepath.Join(dir, "password"), filepath.Join(dir, "key")
+	if err := errors.Join(os.WriteFile(password, []byte("unlikely Walrus teapot 41"), 0o600), os.Rename(key, opens)); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() == 0 {
+		if err := filepath.WalkDir(filepath.Dir(dir), func(path string, _ os.DirEntry, err error) error {
+			return errors.Join(err, os.Lchown(path, nobody, -1))
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	state := filepath.Join(dir, "state", "vaults", quickstartVaultName)
+	if err := os.Chmod(state, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(state, 0o700) })
+	var code int
+	var stderr string
+	newUnprivileged(t)(func() {
+		code, _, stderr = c.run(t.Context(), "vault", "passwd", "--dir", dir, "--key-file", opens, "--new-password-file", password)
+	})
+	if code != exitFailed || !strings.Contains(stderr, "write to the state directory: ") || !strings.Contains(stderr, state) {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+	if out := c.want(0, "generation  1", "vault", "status", "--dir", dir); strings.Contains(out, "  password  ") {
+		t.Errorf("it has the password:\n%s", out)
+	}
+}
+
+const nobody = 65534
+
 // newUnprivileged returns what carries out a function with the file permissions of a user that owns nothing, if the test runs as the system's owner.
 func newUnprivileged(t *testing.T) func(do func()) {
 	t.Helper()
-	const nobody = 65534
 	return func(do func()) {
 		if os.Geteuid() != 0 {
 			do()

@@ -304,6 +304,11 @@ func (v *Vault) Verify(ctx context.Context, unlock Unlock) error {
 // generations are removed from the root once the new one was read back; the copies in the state directory are removed too, because the
 // old password still opens them.
 func (v *Vault) SetPassword(ctx context.Context, unlock Unlock, password secret.String, label string, replace bool) error {
+	if v.state != nil {
+		if err := v.state.checkWritable(); err != nil { // before the root is changed
+			return fmt.Errorf("change password of vault %q: %w", v.name, err)
+		}
+	}
 	opened, err := v.openNewest(ctx, unlock)
 	if err != nil {
 		return fmt.Errorf("change password of vault %q: %w", v.name, err)

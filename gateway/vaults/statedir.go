@@ -109,7 +109,7 @@ func isVaultFile(b []byte) bool {
 	return err == nil || errors.Is(err, vault.ErrTooNew)
 }
 
-// readCopy reads a copy, one byte more than a vault file has at most.
+// readCopy reads a file, one byte more at most than a vault file has.
 func (d *StateDir) readCopy(name string) ([]byte, error) {
 	f, err := os.Open(filepath.Join(d.path, name))
 	if err != nil {
@@ -152,8 +152,12 @@ func (d *StateDir) isOwnCopy(name string) bool {
 	return err != nil || pin.Vault() == file.ID()
 }
 
-// replace writes a file atomically and durably, readable by its owner only.
+// replace writes a file atomically and durably, readable by its owner only. What it holds already is not written again, so that a vault opens
+// where nothing can be written but what is known: from a snapshot that is read-only, or beside a full disk.
 func (d *StateDir) replace(name string, data []byte) (err error) {
+	if there, err := d.readCopy(name); err == nil && bytes.Equal(there, data) {
+		return nil
+	}
 	f, err := d.temporary()
 	if err != nil {
 		return err

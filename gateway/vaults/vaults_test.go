@@ -129,6 +129,36 @@ func TestOpenWithKeyAndPassword(t *testing.T) {
 	}
 }
 
+// TestStateKeepsAWholeCopy: a copy of the vault file that is damaged would be found so on the day the root's own is gone. What is whole is not
+// written again: a folder that nothing can be written to opens too.
+func TestStateKeepsAWholeCopy(t *testing.T) {
+	r := newRoot(t)
+	r.create("")
+	dir := filepath.Join(r.state, "vaults", "home")
+	name := filepath.Join(dir, vault.FileName(1))
+	for _, damage := range [][]byte{r.file(1)[:40], append(r.file(1), 'x'), nil} {
+		if err := os.WriteFile(name, damage, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.vault(r.state).Open(t.Context(), withKey(t)); err != nil {
+			t.Fatal(err)
+		}
+		if kept, err := os.ReadFile(name); err != nil || !bytes.Equal(kept, r.file(1)) {
+			t.Errorf("the copy holds %d bytes, %v", len(kept), err)
+		}
+	}
+	before, err := os.Stat(filepath.Join(dir, "pin.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.vault(r.state).Open(t.Context(), withKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.Stat(filepath.Join(dir, "pin.json")); err != nil || !os.SameFile(before, after) {
+		t.Errorf("the pin was written again: %v", err)
+	}
+}
+
 func TestCreateNeverReplacesAVault(t *testing.T) {
 	r := newRoot(t)
 	v := r.create("")
