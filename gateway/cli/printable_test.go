@@ -31,7 +31,7 @@ func TestRecoverPrintsNoNamesRaw(t *testing.T) {
 	err := &os.PathError{Op: "open", Path: evil, Err: errors.New("no")}
 	problem := []jobs.Problem{{Path: evil, Err: err}, {Path: evil, Bucket: evil, Key: evil, Err: err}}
 	(&recoverCommand{}).print(&Stdio{In: c.in, Out: &c.out, Err: c.err}, &jobs.RecoverReport{
-		Renamed: problem, Locked: problem, Unwritten: problem, Damaged: problem, Foreign: []string{evil},
+		Renamed: problem, Locked: problem, Unwritten: problem, Damaged: problem, Foreign: []string{evil}, Manifest: "list",
 	})
 	out := c.out.String()
 	if strings.ContainsAny(out, "\x1b\x07\r") || strings.Count(out, "\n") != 10 || strings.Count(out, `\x1b]0;pwned`) < 12 {

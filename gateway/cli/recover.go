@@ -159,6 +159,9 @@ func (c *recoverCommand) print(stdio *Stdio, r *jobs.RecoverReport) {
 	for _, p := range r.Damaged {
 		line("DAMAGED", p, p.Err)
 	}
+	if r.Manifest == "" {
+		return // it has not begun, as where --to cannot be written
+	}
 	stdio.printf("%d objects restored (%d bytes), %d were there already, %d damaged, %d not written, %d locked, %d foreign files. List: %s\n",
 		r.Restored, r.Bytes, r.AlreadyThere, len(r.Damaged), len(r.Unwritten), len(r.Locked), len(r.Foreign), r.Manifest)
 	if r.Strayed > 0 {

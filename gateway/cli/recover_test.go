@@ -80,3 +80,18 @@ func TestWrongVaultFileIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestRecoveryThatDidNotBeginCountsNothing: no list is named that was never made.
+func TestRecoveryThatDidNotBeginCountsNothing(t *testing.T) {
+	c, key := newConsole(t), keyFile(t)
+	to := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(to, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	_, stop := c.quickstart("--dir", dir, "--key-file", key)
+	stop()
+	if out := c.want(1, "not a directory", "recover", "--from", filepath.Join(dir, "data"), "--to", to, "--key-file", key); out != "" {
+		t.Error(out)
+	}
+}
