@@ -147,6 +147,12 @@ func openVaults(ctx context.Context, cfg *config.Config, opened *stores, metrics
 	for i := range cfg.Vaults {
 		c := &cfg.Vaults[i]
 		v := configuredVault(cfg, c, opened, hasher, log)
+		// Nobody is asked for the key of a vault that is not there.
+		if exists, err := v.Exists(ctx); err != nil {
+			return nil, err
+		} else if !exists {
+			return nil, v.Open(ctx, vaults.Unlock{})
+		}
 		read := func() (vaults.Unlock, error) { return configuredUnlock(ctx, stdio, cfg, c) }
 		if _, err := untilRight(stdio, c.Unlock == (config.Unlock{}), read, func(unlock vaults.Unlock) error { return v.Open(ctx, unlock) }); err != nil {
 			return nil, err

@@ -37,6 +37,16 @@ func TestServeSaysWhichVaultLacksItsKey(t *testing.T) {
 	}
 }
 
+// TestServeAsksForNoKeyOfAVaultThatIsNotThere: what lacks is the vault, whatever is or is not configured to open it.
+func TestServeAsksForNoKeyOfAVaultThatIsNotThere(t *testing.T) {
+	k := newClinic(t)
+	mustRename(t, k.path("data/.sallyport/vault"), k.path("vault"))
+	k.write("other.yaml", strings.Replace(k.config, fmt.Sprintf(", unlock: {key_file: %s}", k.key), "", 1))
+	for _, config := range []string{"other.yaml", "config.yaml"} {
+		k.want(1, "no vault file", "serve", "--config", k.path(config))
+	}
+}
+
 // TestServeNamesTheCertificate: crypto/tls says what is wrong in a file, and not in which.
 func TestServeNamesTheCertificate(t *testing.T) {
 	k := newClinic(t)
