@@ -69,8 +69,10 @@ func TestQuickstartDefaultsToAFolderHereThatGitIgnores(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !regexp.MustCompile(`(?m)^/?sallyport-data/?$`).Match(readFile(t, filepath.Join(root, ".gitignore"))) {
-		t.Error(".gitignore does not name sallyport-data")
+	for _, made := range []string{"sallyport-data", "restored"} { // by the README's lines, the second of plaintext
+		if !regexp.MustCompile(`(?m)^/?` + made + `/?$`).Match(readFile(t, filepath.Join(root, ".gitignore"))) {
+			t.Errorf(".gitignore does not name %s", made)
+		}
 	}
 	cmd := exec.Command(sallyport(t, false), "quickstart", "--json", "--listen", "127.0.0.1:0")
 	cmd.Dir, cmd.Env = t.TempDir(), toolchain.Environ()
