@@ -294,7 +294,7 @@ func (c *objectDecryptCommand) Run(ctx context.Context, stdio *Stdio) error {
 			return err
 		}
 	}
-	if err := jobs.DecryptFile(opened, to); err != nil {
+	if err := jobs.DecryptFile(ctx, opened, to); err != nil {
 		return explain(err)
 	}
 	stdio.printf("object %q in bucket %q: %d bytes, verified, written to %s\n", opened.Metadata.Key, opened.Metadata.Bucket, opened.Metadata.Plain, to)
@@ -354,7 +354,12 @@ func (c *objectSalvageCommand) Run(ctx context.Context, stdio *Stdio) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	report, err := jobs.Salvage(f, size, ring.VaultID(), ring, out)
+	report, err := jobs.Salvage(f, size, ring.VaultID(), ring, writerFunc(func(p []byte) (int, error) {
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
+		return out.Write(p)
+	}))
 	if report.Unreadable > 0 {
 		stdio.printf("unreadable: %d bytes of %s: %s\n", report.Unreadable, c.File, printable(report.ReadErr.Error()))
 	}
@@ -369,6 +374,11 @@ func (c *objectSalvageCommand) Run(ctx context.Context, stdio *Stdio) (err error
 	}
 	return c.print(stdio, report)
 }
+
+type writerFunc func(p []byte) (int, error)
+
+// Write implements io.Writer.
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // partRanges lists ascending numbers, three and more in a row as a range: of an upload with a part 10000 alone, 9999 may be missing.
 func partRanges(numbers []int) string {

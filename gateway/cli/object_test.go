@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -215,6 +216,27 @@ func TestPartRanges(t *testing.T) {
 	} {
 		if got := partRanges(numbers); got != want {
 			t.Errorf("%v: %q, want %q", numbers, got, want)
+		}
+	}
+}
+
+// TestInterruptedObjectCommandsLeaveNothing: the first Ctrl-C ends them, and no part of the plaintext stays under another name.
+func TestInterruptedObjectCommandsLeaveNothing(t *testing.T) {
+	c := newConsole(t)
+	path, key := sealedFile(t, object.ModeCustomer, bytes.Repeat([]byte("x"), 100_000))
+	customer, dir := filepath.Join(t.TempDir(), "key"), t.TempDir()
+	if err := os.WriteFile(customer, key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(Interruption{os.Interrupt})
+	for _, verb := range []string{"decrypt", "salvage"} {
+		code, stdout, stderr := c.run(ctx, "object", verb, path, "--to", filepath.Join(dir, "out"), "--customer-key-file", customer)
+		if code != exitFailed || !strings.Contains(stderr, "stopped by signal: interrupt") {
+			t.Errorf("%s: exit %d\n%s%s", verb, code, stdout, stderr)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s left %v, %v", verb, left, err)
 		}
 	}
 }

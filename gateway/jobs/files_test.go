@@ -38,14 +38,14 @@ func TestDecryptFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	to := filepath.Join(t.TempDir(), "plain")
-	if err := jobs.DecryptFile(opened, to); err != nil {
+	if err := jobs.DecryptFile(t.Context(), opened, to); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(to)
 	if err != nil || !bytes.Equal(got, f.objects["backups/parts"]) {
 		t.Fatalf("%v, %d bytes", err, len(got))
 	}
-	if err := jobs.DecryptFile(opened, to); err == nil {
+	if err := jobs.DecryptFile(t.Context(), opened, to); err == nil {
 		t.Error("an existing file was replaced")
 	}
 	bad := f.find("photos", "big")
@@ -55,7 +55,7 @@ func TestDecryptFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	to = filepath.Join(filepath.Dir(to), "bad")
-	if err := jobs.DecryptFile(opened, to); !errors.Is(err, object.ErrDamaged) {
+	if err := jobs.DecryptFile(t.Context(), opened, to); !errors.Is(err, object.ErrDamaged) {
 		t.Errorf("damaged: %v", err)
 	}
 	if left, _ := os.ReadDir(filepath.Dir(to)); len(left) != 1 {

@@ -464,7 +464,7 @@ func (r *recovery) list(s source, m *object.Metadata, at placed, already bool) e
 type contextReader struct {
 	ctx  context.Context //nolint:containedctx // lives as long as one file is restored
 	r    io.Reader
-	seen *seenBytes
+	seen *seenBytes // nil = nobody watches
 }
 
 // Read implements io.Reader.
@@ -473,6 +473,8 @@ func (c *contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := c.r.Read(p)
-	c.seen.add(n)
+	if c.seen != nil {
+		c.seen.add(n)
+	}
 	return n, err
 }

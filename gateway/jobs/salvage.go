@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -191,8 +192,9 @@ func (zeroReader) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// DecryptFile writes the plaintext of one object file to name: whole and verified, or not at all. An existing file is not replaced.
-func DecryptFile(opened *object.File, name string) error {
+// DecryptFile writes the plaintext of one object file to name: whole and verified, or not at all. An existing file is not replaced. It ends with
+// ctx, and leaves nothing then.
+func DecryptFile(ctx context.Context, opened *object.File, name string) error {
 	if _, err := os.Lstat(name); err == nil {
 		return fmt.Errorf("%s exists and is left alone: choose another name with --to", name)
 	}
@@ -202,7 +204,7 @@ func DecryptFile(opened *object.File, name string) error {
 	}
 	defer func() { _ = root.Close() }()
 	out := &output{root: root, disk: realDisk{}, temps: "."}
-	temp, err := out.stage(opened.Reader(), opened.Metadata.Plain, opened.Metadata.Time)
+	temp, err := out.stage(&contextReader{ctx, opened.Reader(), nil}, opened.Metadata.Plain, opened.Metadata.Time)
 	if err == nil {
 		if _, err = out.publish(temp, filepath.Base(name)); err != nil {
 			err = errors.Join(err, root.Remove(temp))
@@ -211,7 +213,10 @@ func DecryptFile(opened *object.File, name string) error {
 	if err == nil {
 		err = out.syncNames()
 	}
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return fmt.Errorf("decrypt to %s: %w; nothing was written", name, context.Cause(ctx))
+	case err != nil:
 		return fmt.Errorf("decrypt to %s: %w", name, err)
 	}
 	return nil

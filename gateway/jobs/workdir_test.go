@@ -185,7 +185,7 @@ func TestRecoverFollowsNoLinkOut(t *testing.T) {
 	if err := os.Symlink(target, name); err != nil {
 		t.Fatal(err)
 	}
-	if err := jobs.DecryptFile(opened, name); err == nil {
+	if err := jobs.DecryptFile(t.Context(), opened, name); err == nil {
 		t.Error("decrypted to a link")
 	}
 	if got := filesBelow(t, outside); len(got) != 0 {
@@ -207,7 +207,7 @@ func TestDecryptFileLeavesNeighboursAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := jobs.DecryptFile(opened, filepath.Join(dir, "plain")); err != nil {
+	if err := jobs.DecryptFile(t.Context(), opened, filepath.Join(dir, "plain")); err != nil {
 		t.Fatal(err)
 	}
 	got := filesBelow(t, dir)
