@@ -85,7 +85,7 @@ func (d *StateDir) writePin(pin []byte) error {
 // copyGeneration keeps a copy of a vault file that was opened. What lies there under its name and is something else gives way to it: a damaged
 // copy is replaced, and a vault file, which may be the last copy of its vault's keys, is kept under another name.
 func (d *StateDir) copyGeneration(name string, file []byte) error {
-	there, err := d.readCopy(name)
+	there, err := d.readFile(name)
 	switch {
 	case err == nil && bytes.Equal(there, file):
 		return nil
@@ -109,8 +109,8 @@ func isVaultFile(b []byte) bool {
 	return err == nil || errors.Is(err, vault.ErrTooNew)
 }
 
-// readCopy reads a file, one byte more at most than a vault file has.
-func (d *StateDir) readCopy(name string) ([]byte, error) {
+// readFile reads a file of the state directory, one byte more at most than a vault file has.
+func (d *StateDir) readFile(name string) ([]byte, error) {
 	f, err := os.Open(filepath.Join(d.path, name))
 	if err != nil {
 		return nil, err
@@ -136,7 +136,7 @@ func (d *StateDir) newestCopy() string {
 
 // isOwnCopy reports whether a copy is a vault file, and of the pinned vault as far as that is known.
 func (d *StateDir) isOwnCopy(name string) bool {
-	b, err := d.readCopy(name)
+	b, err := d.readFile(name)
 	if err != nil {
 		return false
 	}
@@ -155,7 +155,7 @@ func (d *StateDir) isOwnCopy(name string) bool {
 // replace writes a file atomically and durably, readable by its owner only. What it holds already is not written again, so that a vault opens
 // where nothing can be written but what is known: from a snapshot that is read-only, or beside a full disk.
 func (d *StateDir) replace(name string, data []byte) (err error) {
-	if there, err := d.readCopy(name); err == nil && bytes.Equal(there, data) {
+	if there, err := d.readFile(name); err == nil && bytes.Equal(there, data) {
 		return nil
 	}
 	f, err := d.temporary()
