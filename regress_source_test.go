@@ -126,6 +126,7 @@ func TestSecretsAreComparedInConstantTime(t *testing.T) {
 		"vault/open.go":      "a public key with the public key of its private one",
 		"vault/record.go":    "the magic at the head of a record",
 		"sigv4/canonical.go": "the order of query parameters",
+		"secret/read.go":     "a byte order mark, which is no part of a secret",
 	}
 	handles := []string{
 		"sallyport/gateway/sigv4", "sallyport/gateway/auth", "sallyport/gateway/awschunked", "sallyport/gateway/checksum", "sallyport/gateway/cache", "sallyport/gateway/listing",

@@ -86,7 +86,8 @@ func TestUsage(t *testing.T) {
 	// As of a shell's variable that is not set. The working folder is no place for a vault, nor for plaintext.
 	t.Chdir(t.TempDir())
 	for _, args := range [][]string{
-		{"quickstart", "--dir", "", "--listen", "127.0.0.1:0"}, {"quickstart", "--dir=", "--listen", "127.0.0.1:0"},
+		{"quickstart", "--dir", "", "--listen", "127.0.0.1:0"},
+		{"quickstart", "--dir=", "--listen", "127.0.0.1:0"},
 		{"vault", "status", "--key-file", "x", "--dir", ""},
 	} {
 		c.want(2, "--dir is empty", args...)

@@ -61,7 +61,7 @@ func (m *modelFS) holds(key, want string) bool {
 // failAtRandom fails one call in so many, some of them although they took effect. Syncs of directories are left alone unless they are meant too: after
 // one nothing is changed any more.
 func failAtRandom(random *rand.Rand, oneIn int, syncs bool) func(call, path string) (error, bool) {
-	return func(call, _ string) (error, bool) { //nolint:revive // the error is what is injected
+	return func(call, _ string) (error, bool) {
 		if random.IntN(oneIn) > 0 || call == "syncdir" && !syncs {
 			return nil, false
 		}
