@@ -29,7 +29,7 @@ func (c *call) fail(err error) {
 	}
 	h := c.w.Header()
 	maps.Copy(h, f.header)
-	closing := !c.body.ended
+	closing := !c.body.ended || c.asksInVain()
 	if closing {
 		h.Set("Connection", "close")
 		// Without this the server reads on, for as long as the client likes, before it sends the answer; with it, draining is ours, and the deadline

@@ -28,6 +28,8 @@ type call struct {
 	headers  http.Header // the request's, and what a presigned URL says in its place
 	op       *operation
 	pass     *pass // into a lane; nil before admit
+
+	continued bool // "100 Continue" was sent for an empty body
 }
 
 func newCall(h *handler, w http.ResponseWriter, r *http.Request, event *telemetry.Event) *call {

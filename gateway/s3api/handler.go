@@ -192,5 +192,6 @@ func (c *call) serve(ctx context.Context) error {
 			return err
 		}
 	}
+	c.continueInVain()
 	return c.op.handle(c, ctx)
 }
