@@ -89,6 +89,22 @@ func TestCustomerKeyOnEveryRead(t *testing.T) {
 	s.want(s.ask(http.MethodGet, "/"+testBucket+"/k?tagging", nil), 200, "")
 }
 
+// TestSettingsOfAnObjectUnderACustomerKey: what has nothing of the content in it is told without the key, but never with a wrong one.
+func TestSettingsOfAnObjectUnderACustomerKey(t *testing.T) {
+	s := newSite(t, siteOptions{tls: true})
+	s.put("k", nil, sse(1)...)
+	for _, setting := range []string{"acl", "tagging"} {
+		for what, c := range map[string]struct {
+			headers []string
+			status  int
+		}{"the key": {sse(1), 200}, "no key": {nil, 200}, "a wrong key": {sse(2), 403}} {
+			if a := s.ask(http.MethodGet, "/"+testBucket+"/k?"+setting, nil, c.headers...); a.status != c.status {
+				t.Errorf("%s with %s: %s", setting, what, a)
+			}
+		}
+	}
+}
+
 // TestListPartsTakesTheCustomerKey: the key is optional and is looked at if it is there.
 func TestListPartsTakesTheCustomerKey(t *testing.T) {
 	s := newSite(t, siteOptions{tls: true})
