@@ -55,10 +55,10 @@ func (s *bareServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err := s.store(path, r.Body); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
-	case http.MethodGet:
+	case http.MethodGet, http.MethodHead:
 		http.ServeFile(w, r, path)
 	default:
-		http.Error(w, "only PUT and GET", http.StatusMethodNotAllowed)
+		http.Error(w, "only PUT, GET and HEAD", http.StatusMethodNotAllowed)
 	}
 }
 
