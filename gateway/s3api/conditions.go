@@ -8,14 +8,30 @@ import (
 	"sallyport/gateway/objects"
 )
 
-// readConditions collects the conditions of GET and HEAD.
-func readConditions(h http.Header) objects.ReadConditions {
-	return objects.ReadConditions{
-		IfMatch:           parseETags(h.Values("If-Match")),
-		IfNoneMatch:       parseETags(h.Values("If-None-Match")),
-		IfModifiedSince:   parseHTTPTime(h.Get("If-Modified-Since")),
-		IfUnmodifiedSince: parseHTTPTime(h.Get("If-Unmodified-Since")),
+// readConditions collects the conditions of GET and HEAD. A date that is none is no condition (RFC 9110, 13.1.3); an ETag that is none is refused, as it
+// was meant to be one.
+func readConditions(h http.Header) (objects.ReadConditions, error) {
+	c := objects.ReadConditions{IfModifiedSince: parseHTTPTime(h.Get("If-Modified-Since")), IfUnmodifiedSince: parseHTTPTime(h.Get("If-Unmodified-Since"))}
+	err := etagConditions(h, "", &c)
+	return c, err
+}
+
+// etagConditions reads If-Match and If-None-Match under a prefix of their names.
+func etagConditions(h http.Header, prefix string, c *objects.ReadConditions) error {
+	for _, t := range []struct {
+		name string
+		into *[]string
+	}{
+		{prefix + "If-Match", &c.IfMatch},
+		{prefix + "If-None-Match", &c.IfNoneMatch},
+	} {
+		values := h.Values(t.name)
+		*t.into = parseETags(values)
+		if len(values) > 0 && len(*t.into) == 0 {
+			return invalidArgument(strings.ToLower(t.name), values[0], "No ETag is given")
+		}
 	}
+	return nil
 }
 
 // rangeCondition reads If-Range: one strong ETag, in quotes or, as S3's clients send them, without, or a date. Anything else is a condition that
@@ -36,18 +52,8 @@ func rangeCondition(values []string) *objects.RangeCondition {
 // sourceConditions collects the conditions a copy puts on its source.
 func sourceConditions(h http.Header) (objects.ReadConditions, error) {
 	var c objects.ReadConditions
-	for _, t := range []struct {
-		name string
-		into *[]string
-	}{
-		{"X-Amz-Copy-Source-If-Match", &c.IfMatch},
-		{"X-Amz-Copy-Source-If-None-Match", &c.IfNoneMatch},
-	} {
-		values := h.Values(t.name)
-		*t.into = parseETags(values)
-		if len(values) > 0 && len(*t.into) == 0 {
-			return c, invalidArgument(strings.ToLower(t.name), values[0], "No ETag is given")
-		}
+	if err := etagConditions(h, "X-Amz-Copy-Source-", &c); err != nil {
+		return c, err
 	}
 	for _, t := range []struct {
 		name string

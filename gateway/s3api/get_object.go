@@ -48,7 +48,11 @@ func (c *call) getInput() (*objects.GetInput, *customerKey, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	in := &objects.GetInput{Bucket: c.target.bucket, Key: c.target.key, Conditions: readConditions(c.headers), CustomerKey: key.value(), Room: c.reserve}
+	conditions, err := readConditions(c.headers)
+	if err != nil {
+		return nil, nil, err
+	}
+	in := &objects.GetInput{Bucket: c.target.bucket, Key: c.target.key, Conditions: conditions, CustomerKey: key.value(), Room: c.reserve}
 	if header := c.headers.Get("Range"); header != "" {
 		if in.Range = parseRange(header); in.Range != nil {
 			in.Range.If = rangeCondition(c.headers.Values("If-Range"))

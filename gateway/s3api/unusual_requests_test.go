@@ -87,6 +87,22 @@ func TestEmptySourceCondition(t *testing.T) {
 	}
 }
 
+// TestEmptyConditionOfARead: a client whose variable was empty must not get just any revision.
+func TestEmptyConditionOfARead(t *testing.T) {
+	s := newSite(t, siteOptions{})
+	s.put("k", []byte("content"))
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		for _, header := range []string{"If-Match: ", `If-Match: ""`, "If-None-Match: "} {
+			if a := s.ask(method, "/"+testBucket+"/k", nil, header); a.status != 400 {
+				t.Errorf("%s with %s: %s", method, header, a)
+			}
+		}
+		if a := s.ask(method, "/"+testBucket+"/k", nil, "If-Match: *"); a.status != 200 {
+			t.Errorf("%s with a star: %s", method, a)
+		}
+	}
+}
+
 // TestEmptyHeadersOfUploads: a range, size or checksum that came out empty was meant to be one, and must not be taken for none.
 func TestEmptyHeadersOfUploads(t *testing.T) {
 	s := newSite(t, siteOptions{})
