@@ -36,7 +36,7 @@ var layers = []layer{
 	{[]string{"sallyport/gateway/checksum"}, "digests know nothing of us"},
 	{[]string{"sallyport/providers"}, "the portable store knows no encryption"},
 	{[]string{"sallyport/providers/local", "sallyport/providers/mem", "sallyport/providers/s3", "sallyport/providers/faulty", "sallyport/providers/drivertest", "sallyport/providers/probe"}, "drivers, and what tries them, know only the contract"},
-	{[]string{"sallyport/providers/driver"}, "the contract knows no driver"},
+	{[]string{"sallyport/providers/driver", "sallyport/providers/keylock"}, "the contract knows no driver, nor do locks by name"},
 	{[]string{"sallyport/crypto/object", "sallyport/crypto/vault"}, "formats stand on the sealing primitive"},
 	{[]string{"sallyport/crypto/format"}, "byte layouts"},
 	{[]string{"sallyport/crypto/keys"}, "derivations"},

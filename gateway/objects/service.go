@@ -21,6 +21,7 @@ import (
 	"sallyport/gateway/cache"
 	"sallyport/gateway/telemetry"
 	"sallyport/gateway/vaults"
+	"sallyport/providers/keylock"
 )
 
 // Options are what a Service is made of. Vaults and Cache are required.
@@ -44,7 +45,7 @@ type Service struct {
 
 	uploads    *uploadMemory
 	open       *openUploads
-	completing *keyLocks
+	completing keylock.Locks
 	tails      chan struct{} // one token for each tail that LIST may be reading
 }
 
@@ -56,7 +57,7 @@ func New(opts *Options) *Service {
 	s := &Service{
 		vaults: opts.Vaults, cache: opts.Cache, now: opts.Now, metrics: opts.Metrics, log: opts.Log, gate: newGate(),
 		buffers: newBufferPool(),
-		uploads: newUploadMemory(), open: newOpenUploads(opts.Metrics), completing: newKeyLocks(), tails: make(chan struct{}, tailReads),
+		uploads: newUploadMemory(), open: newOpenUploads(opts.Metrics), tails: make(chan struct{}, tailReads),
 	}
 	if s.now == nil {
 		s.now = time.Now

@@ -37,7 +37,7 @@ func (s *Service) completeUpload(ctx context.Context, in *CompleteInput) (*PutOu
 	}
 	// Two completions at once would replace each other's closing part; between gateways the backend's part ETags decide. Who asks again while the
 	// first is still being worked on waits for what it comes to.
-	unlock, err := s.completing.lock(ctx, in.UploadID)
+	unlock, err := s.completing.Lock(ctx, in.UploadID)
 	if err != nil {
 		return nil, err
 	}

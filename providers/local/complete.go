@@ -17,7 +17,7 @@ func (u uploads) Complete(ctx context.Context, up driver.Upload, parts []driver.
 	if err := u.beginChange(ctx, op, up.Key); err != nil {
 		return nil, err
 	}
-	unlock, err := u.ends.lock(ctx, uploadDir(up.ID))
+	unlock, err := u.ends.Lock(ctx, uploadDir(up.ID))
 	if err != nil {
 		return nil, fail(op, up.Key, err)
 	}
@@ -165,7 +165,7 @@ func (u uploads) Abort(ctx context.Context, up driver.Upload) error {
 		return err
 	}
 	dir := uploadDir(up.ID)
-	unlock, err := u.ends.lock(ctx, dir)
+	unlock, err := u.ends.Lock(ctx, dir)
 	if err != nil {
 		return fail(op, up.Key, err)
 	}

@@ -52,7 +52,7 @@ func (f *Folder) remove(ctx context.Context, dir, p string, opts *driver.DeleteO
 
 // unlink removes the file at p under the conditions.
 func (f *Folder) unlink(ctx context.Context, p string, opts *driver.DeleteOptions) error {
-	unlock, err := f.keys.lock(ctx, p)
+	unlock, err := f.keys.Lock(ctx, p)
 	if err != nil {
 		return err
 	}

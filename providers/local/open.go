@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"sallyport/providers/driver"
+	"sallyport/providers/keylock"
 )
 
 // The driver's own files below the root.
@@ -47,9 +48,9 @@ type Folder struct {
 	dirs       *directories
 	syncs      *dirSyncs
 	listing    *listingCache
-	keys       namedLocks // serialises the last step of changes to one path
-	ends       namedLocks // serialises Complete and Abort of one upload
-	temps      nameSet    // being written: a sweep leaves them alone
+	keys       keylock.Locks // serialises the last step of changes to one path
+	ends       keylock.Locks // serialises Complete and Abort of one upload
+	temps      nameSet       // being written: a sweep leaves them alone
 	publishing unended
 	buffers    sync.Pool
 	health     health
@@ -116,7 +117,6 @@ func newFolder(files FileSystem, config *Config, opts *Options) *Folder {
 	f.dirs = &directories{
 		files: files, syncDir: f.syncs.do, made: f.listing.changed, removed: f.listing.removed, pins: map[string]int{}, durable: map[string]struct{}{},
 	}
-	f.keys.held, f.ends.held = map[string]*namedLock{}, map[string]*namedLock{}
 	f.temps.live, f.publishing.objects = map[string]struct{}{}, map[string]string{}
 	f.health.owed = map[string]struct{}{}
 	f.buffers.New = func() any { return new([copyBuffer]byte) }

@@ -159,7 +159,7 @@ func (f *Folder) publishIn(ctx context.Context, dir string, t *temp, key, p stri
 
 // place is the one step that makes the temporary the object.
 func (f *Folder) place(ctx context.Context, t *temp, p string, opts *driver.PutOptions, steps *around) error {
-	unlock, err := f.keys.lock(ctx, p)
+	unlock, err := f.keys.Lock(ctx, p)
 	if err != nil {
 		return err
 	}

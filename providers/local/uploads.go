@@ -254,7 +254,7 @@ func (u uploads) storePart(ctx context.Context, op string, up driver.Upload, n i
 // count, both would otherwise have one ETag, and Complete would take these bytes for the earlier attempt's.
 func (u uploads) replacePart(ctx context.Context, op string, up driver.Upload, t *temp, n int) error {
 	dir := uploadDir(up.ID) + "/" + partsName
-	unlock, err := u.keys.lock(ctx, dir+"/"+partName(n))
+	unlock, err := u.keys.Lock(ctx, dir+"/"+partName(n))
 	if err != nil {
 		return fail(op, up.Key, err)
 	}
