@@ -48,6 +48,7 @@ func main() {
 	b := &bench{out: os.Stderr}
 	flag.IntVar(&b.objects, "objects", 20000, "objects in the listed bucket")
 	flag.IntVar(&b.rounds, "rounds", 5, "how often each figure is taken; the median counts")
+	flag.StringVar(&b.profiles, "profiles", "", "an existing folder for CPU profiles of the gateways over MinIO, one for each scenario, taken in place of figures")
 	dir := flag.String("dir", "", "where to work; must not be tmpfs; empty = the folder for temporary files")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -87,6 +87,9 @@ func requests(name string, n int, run func(context.Context, *server) error) work
 // measure does the work at every server that can do it, in turns so that a busy moment of the machine hits all of them, and keeps each one's median
 // of rate and of CPU.
 func (b *bench) measure(ctx context.Context, w work, at ...*server) error {
+	if b.profiles != "" {
+		return b.profileWork(ctx, w)
+	}
 	if at == nil {
 		at = b.servers
 	}

@@ -34,7 +34,7 @@ func startOverMinIO(ctx context.Context, b *bench, work string) (err error) {
 		return fmt.Errorf("make bucket: %w", err)
 	}
 	for _, etag := range []string{"md5", "opaque"} {
-		s, err := startGateway(ctx, b.minio, filepath.Join(work, etag), sealed, etag)
+		s, err := startGateway(ctx, b, filepath.Join(work, etag), sealed, etag)
 		if err := b.add(ctx, s, err); err != nil {
 			return err
 		}
@@ -52,7 +52,8 @@ func startOverMinIO(ctx context.Context, b *bench, work string) (err error) {
 }
 
 // startGateway makes a vault with this kind of ETags in the bucket and serves it.
-func startGateway(ctx context.Context, storage *minioserver.Server, dir, in, etag string) (*server, error) {
+func startGateway(ctx context.Context, b *bench, dir, in, etag string) (*server, error) {
+	storage := b.minio
 	binary, err := toolchain.Sallyport(ctx)
 	if err != nil {
 		return nil, err
@@ -65,6 +66,13 @@ func startGateway(ctx context.Context, storage *minioserver.Server, dir, in, eta
 		return nil, fmt.Errorf("make key: %w", err)
 	}
 	s := &server{name: "gateway, " + etag, gateway: true, accessKey: "bench" + rand.Text()[:8], secretKey: rand.Text()}
+	admin := ""
+	if b.profiles != "" {
+		if s.admin, err = freeAddress(); err != nil {
+			return nil, err
+		}
+		admin = fmt.Sprintf("admin: {address: %q, pprof: true}", s.admin)
+	}
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for name, content := range map[string]string{
 		"vault.key": string(key), "access": storage.AccessKey, "secret": storage.SecretKey, "client": s.secretKey,
@@ -75,7 +83,8 @@ providers: {storage: {type: minio, endpoint: %q, bucket: %s, prefix: %s, access_
 vaults: [{name: main, provider: storage, buckets: ["*"], etag: %s, unlock: {key_file: %q}}]
 credentials: [{access_key: %s, secret_key_file: %q, allow: [{buckets: ["*"], ops: [read, write, list, delete, create-bucket]}]}]
 log: {level: warn}
-`, at("state"), storage.Endpoint, in, etag, at("access"), at("secret"), etag, at("vault.key"), s.accessKey, at("client")),
+%s
+`, at("state"), storage.Endpoint, in, etag, at("access"), at("secret"), etag, at("vault.key"), s.accessKey, at("client"), admin),
 	} {
 		if err := os.WriteFile(at(name), []byte(content), 0o600); err != nil {
 			return nil, err
@@ -114,4 +123,13 @@ func serveProxy(args []string) error {
 	fmt.Println("http://" + socket.Addr().String())
 	server := &http.Server{Handler: proxy, ReadHeaderTimeout: 10 * time.Second}
 	return server.Serve(socket)
+}
+
+// freeAddress is one that nobody listens at just now.
+func freeAddress() (string, error) {
+	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return socket.Addr().String(), socket.Close()
 }

@@ -24,6 +24,7 @@ const bucket = "bench"
 // server is one process under load.
 type server struct {
 	name, url            string
+	admin                string // host and port of the gateway's profiles; empty: they were not asked for
 	accessKey, secretKey string // empty: it only knows whole objects, and requests are not signed
 	pid                  int
 	gateway              bool
@@ -40,8 +41,10 @@ type bench struct {
 	client  *http.Client
 	objects int
 	rounds  int
-	figures []figure
-	out     io.Writer
+	// profiles is the folder for profiles, which are then taken in place of figures; empty: none.
+	profiles string
+	figures  []figure
+	out      io.Writer
 }
 
 func (b *bench) stop() error {
