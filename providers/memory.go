@@ -17,7 +17,7 @@ func (s *Store) PutMemory(size int64) int64 {
 	return streamMemory
 }
 
-// PartMemory is PutMemory for a part of an upload. A body of up to bufferUpTo is held twice, here and by the driver.
+// PartMemory is PutMemory for a part of an upload. A body of up to bufferUpTo is held here; driver and connection hold no more than that beside it.
 func (s *Store) PartMemory(size int64) int64 {
 	if size > bufferUpTo {
 		return streamMemory

@@ -18,8 +18,8 @@ var errRevoked = errors.New("body read after the call returned")
 // source is a body that can be handed to the driver more than once, if it can be.
 type source struct {
 	buffers *driver.Buffers
-	buf     *[]byte // set when the body is held in memory…
-	data    []byte  // …as this
+	buf     *[]byte // what data lies in, if it was read into memory here
+	data    []byte  // a body in memory; nil = it is none
 	seeker  io.ReadSeeker
 	start   int64
 	stream  io.Reader
@@ -30,6 +30,9 @@ type source struct {
 func newSource(ctx context.Context, buffers *driver.Buffers, op, key string, body io.Reader, size int64) (*source, error) {
 	if ctx.Err() != nil {
 		return nil, &Error{Kind: Canceled, Op: op, Key: key, Err: context.Cause(ctx)}
+	}
+	if data := driver.Held(body, size); data != nil {
+		return &source{data: data}, nil
 	}
 	if seeker, ok := body.(io.ReadSeeker); ok {
 		if start, err := seeker.Seek(0, io.SeekCurrent); err == nil {
@@ -62,8 +65,8 @@ func newSource(ctx context.Context, buffers *driver.Buffers, op, key string, bod
 // body returns the reader for one attempt. It is good until the next rewind or release.
 func (s *source) body() io.Reader {
 	switch {
-	case s.buf != nil:
-		s.now = &attemptBody{r: bytes.NewReader(s.data)}
+	case s.data != nil:
+		s.now = &attemptBody{r: bytes.NewReader(s.data), held: s.data}
 	case s.seeker != nil:
 		s.now = &attemptBody{r: s.seeker}
 	default:
@@ -76,7 +79,7 @@ func (s *source) body() io.Reader {
 func (s *source) rewind() bool {
 	read := s.now.revoke()
 	switch {
-	case s.buf != nil:
+	case s.data != nil:
 		return true
 	case s.seeker != nil:
 		_, err := s.seeker.Seek(s.start, io.SeekStart)
@@ -87,7 +90,7 @@ func (s *source) rewind() bool {
 }
 
 // retained reports whether the body's bytes are still at hand, so that equal can compare them.
-func (s *source) retained() bool { return s.buf != nil || s.seeker != nil }
+func (s *source) retained() bool { return s.data != nil || s.seeker != nil }
 
 // equal reports whether r yields exactly the body's size bytes. The body must have been rewound before, and must be rewound again after.
 func (s *source) equal(r io.Reader, size int64) (bool, error) {
@@ -119,14 +122,16 @@ func (s *source) release() {
 	}
 	if s.buf != nil {
 		s.buffers.Put(s.buf)
-		s.buf, s.data = nil, nil
+		s.buf = nil
 	}
+	s.data = nil
 }
 
 // attemptBody is a body for one call only.
 type attemptBody struct {
 	mu      sync.Mutex
 	r       io.Reader
+	held    []byte // all of r
 	read    bool
 	revoked bool
 }
@@ -139,6 +144,16 @@ func (b *attemptBody) Read(p []byte) (int, error) {
 	}
 	b.read = true
 	return b.r.Read(p)
+}
+
+// Held implements driver.HeldBody.
+func (b *attemptBody) Held() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.revoked || b.read {
+		return nil
+	}
+	return b.held
 }
 
 // revoke fails all later reads and reports whether there was one before.

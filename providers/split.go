@@ -151,7 +151,7 @@ func (j *splitPut) sendBuffered(ctx context.Context) error {
 	readErr := j.fill(sendCtx, free, func(n int, data []byte) {
 		last = data
 		senders.Go(func() error {
-			part, err := j.d.Uploads().PutPart(sendCtx, j.up, n, bytes.NewReader(data), int64(len(data)))
+			part, err := j.d.Uploads().PutPart(sendCtx, j.up, n, driver.NewMemory(data), int64(len(data)))
 			if err != nil {
 				return err
 			}

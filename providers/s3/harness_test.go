@@ -168,7 +168,7 @@ func TestProtections(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				told, signed := 0, 0
+				told, signed, chunked := 0, 0, 0
 				s.fails(func(r *http.Request) awslike.Fault {
 					if r.Header.Get("X-Amz-Trailer") == "x-amz-checksum-"+checksum || r.Header.Get("X-Amz-Checksum-"+checksum) != "" {
 						told++
@@ -176,18 +176,23 @@ func TestProtections(t *testing.T) {
 					if mode := r.Header.Get("X-Amz-Content-Sha256"); r.Method == http.MethodPut && mode != "UNSIGNED-PAYLOAD" && !strings.HasPrefix(mode, "STREAMING-UNSIGNED") {
 						signed++
 					}
+					if strings.Contains(r.Header.Get("Content-Encoding"), "aws-chunked") {
+						chunked++
+					}
 					return awslike.Fault{}
 				})
 				sizes := []int{0, 1, 64<<10 + 1, 1 << 20, 1<<20 + 1, 5 << 20}
-				for _, size := range sizes {
+				store := func(size int, body func(data []byte) io.Reader) {
 					data := bytes.Repeat([]byte{byte(size), 1, 2}, size/3+1)[:size]
-					put(t, d, "k", data)
+					if _, err := d.Put(t.Context(), "k", body(data), int64(size), &driver.PutOptions{}); err != nil {
+						t.Fatalf("%s, %s, %s: body of %d bytes: %v", flavour, checksum, where, size, err)
+					}
 					id, err := d.Uploads().Create(t.Context(), "u", nil)
 					if err != nil {
 						t.Fatal(err)
 					}
 					up := driver.Upload{ID: id, Key: "u"}
-					part, err := d.Uploads().PutPart(t.Context(), up, 1, stream{bytes.NewReader(data)}, int64(size))
+					part, err := d.Uploads().PutPart(t.Context(), up, 1, body(data), int64(size))
 					if err != nil {
 						t.Fatalf("%s, %s, %s: part of %d bytes: %v", flavour, checksum, where, size, err)
 					}
@@ -200,9 +205,19 @@ func TestProtections(t *testing.T) {
 						}
 					}
 				}
-				want := 2 * len(sizes) // the object and the upload's first note
+				for _, size := range sizes {
+					store(size, func(data []byte) io.Reader { return driver.NewMemory(data) })
+				}
+				if chunked > 0 {
+					t.Errorf("%s, %s, %s: %d bodies that lay in memory were sent in chunks", flavour, checksum, where, chunked)
+				}
+				for _, size := range sizes {
+					store(size, func(data []byte) io.Reader { return stream{bytes.NewReader(data)} })
+				}
+				stored := 2 * len(sizes)
+				want := 2 * stored // the object and the upload's first note
 				if flavour == s3.FlavourMinIO {
-					want += len(sizes)
+					want += stored
 				}
 				if checksum == s3.ChecksumNone {
 					want = 0
@@ -210,7 +225,7 @@ func TestProtections(t *testing.T) {
 				if told != want {
 					t.Errorf("%s, %s, %s: %d bodies told their checksum, want %d", flavour, checksum, where, told, want)
 				}
-				switch bodies := 3 * len(sizes); { // and the parts
+				switch bodies := 3 * stored; { // and the parts
 				case where == "elsewhere" || where == "on this machine" && checksum == s3.ChecksumNone:
 					if signed != bodies {
 						t.Errorf("%s, %s, %s: %d of %d bodies were signed", flavour, checksum, where, signed, bodies)

@@ -54,29 +54,34 @@ func (b *Bucket) refuseCondition(ctx context.Context, op, key, name string) erro
 
 // outgoing is one body on its way, as a whole object or as a part.
 type outgoing struct {
-	body    *sentBody
-	buffer  *[]byte           // what holds a body in memory; nil = it is streamed
-	header  map[string]string // checksum of a body in memory
-	trailer http.Header       // checksum of a streamed body
-	sha256  string            // of a body in memory, where bodies are signed
-	sum     func() string     // the checksum of what was handed over, in base64
+	body     *sentBody
+	inMemory bool
+	buffer   *[]byte           // what was lent for a body in memory; nil = nothing
+	header   map[string]string // checksum of a body in memory
+	trailer  http.Header       // checksum of a streamed body
+	sha256   string            // of a body in memory, where bodies are signed
+	sum      func() string     // the checksum of what was handed over, in base64
 }
 
-// prepare makes a body ready to be sent: a short one is read into memory, a longer one will be streamed. With declare the service is told the body's
-// checksum. Before the last byte is sent wait is called, and its error fails the body. The caller must shut what is returned.
+// prepare makes a body ready to be sent: a short one is read into memory, if it does not lie there already, a longer one will be streamed. With declare
+// the service is told the body's checksum. Before the last byte is sent wait is called, and its error fails the body. The caller must shut what is returned.
 func (b *Bucket) prepare(ctx context.Context, op, key string, source io.Reader, size int64, declare bool, wait func() error) (*outgoing, error) {
-	exact := driver.ExactBody(source, size)
-	if size > bufferUpTo {
-		return b.stream(exact, size, declare, wait), nil
+	o := &outgoing{inMemory: true}
+	data := driver.Held(source, size)
+	if data == nil {
+		exact := driver.ExactBody(source, size)
+		if size > bufferUpTo {
+			return b.stream(exact, size, declare, wait), nil
+		}
+		o.buffer = b.buffers.Get(size)
+		data = (*o.buffer)[:size]
+		if err := fill(ctx, op, key, data, exact); err != nil {
+			b.buffers.Put(o.buffer)
+			return nil, err
+		}
 	}
-	o := &outgoing{buffer: b.buffers.Get(size)}
-	data := (*o.buffer)[:size]
-	err := fill(ctx, op, key, data, exact)
-	if err == nil {
-		err = wait()
-	}
-	if err != nil {
-		b.buffers.Put(o.buffer)
+	if err := wait(); err != nil {
+		b.shut(o)
 		return nil, err
 	}
 	if b.checksum.IsSet() {
@@ -114,7 +119,9 @@ func (b *Bucket) stream(exact io.Reader, size int64, declare bool, wait func() e
 
 // shut ends all reading of the body and gives its memory back.
 func (b *Bucket) shut(o *outgoing) {
-	o.body.shut()
+	if o.body != nil {
+		o.body.shut()
+	}
 	if o.buffer != nil {
 		b.buffers.Put(o.buffer)
 	}
@@ -133,7 +140,7 @@ func (b *Bucket) putObject(ctx context.Context, op, key, name string, body io.Re
 	if err != nil {
 		return nil, err
 	}
-	put := minio.PutObjectOptions{UserMetadata: o.header, DisableContentSha256: o.buffer != nil || !b.settings.signBodies}
+	put := minio.PutObjectOptions{UserMetadata: o.header, DisableContentSha256: o.inMemory || !b.settings.signBodies}
 	if o.trailer != nil {
 		put.Checksum = b.checksum // minio-go fills the trailer of a whole object by itself
 	}

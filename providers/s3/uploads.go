@@ -153,7 +153,7 @@ func (b *Bucket) putPart(ctx context.Context, op string, up driver.Upload, name 
 		return nil, err
 	}
 	sendCtx, x := record(ctx, o.body)
-	put := minio.PutObjectPartOptions{Sha256Hex: o.sha256, Trailer: o.trailer, DisableContentSha256: o.buffer != nil || !b.settings.signBodies, CustomHeader: http.Header{}}
+	put := minio.PutObjectPartOptions{Sha256Hex: o.sha256, Trailer: o.trailer, DisableContentSha256: o.inMemory || !b.settings.signBodies, CustomHeader: http.Header{}}
 	for name, value := range o.header {
 		put.CustomHeader.Set(name, value)
 	}
