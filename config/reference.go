@@ -58,7 +58,7 @@ Besides ` + "`type`" + `, a provider holds the settings of its type's driver:
 | ` + "`s3`, `minio`" + ` | ` + "`" + `ca_file` + "`" + ` |  | PEM file with the authorities that the service's certificate may come from. Empty: the system's. |
 | ` + "`s3`, `minio`" + ` | ` + "`" + `path_style` + "`" + ` | by type | true puts the bucket into the path, false into the host name. Empty: true for minio and other endpoints, false for Amazon. |
 | ` + "`s3`, `minio`" + ` | ` + "`" + `folder_clash` + "`" + ` | by type | ` + "`" + `check` + "`" + ` refuses ` + "`" + `a/b` + "`" + ` while ` + "`" + `a` + "`" + ` is an object and the other way round, because MinIO lists only one of them; ` + "`" + `ignore` + "`" + ` does not look. Empty: check for minio, what the service shows for s3. |
-| ` + "`s3`, `minio`" + ` | ` + "`" + `checksum` + "`" + ` | ` + "`" + `crc64nvme` + "`" + ` | How bodies are protected on the way: crc64nvme, crc32c, or none for services that know neither. |
+| ` + "`s3`, `minio`" + ` | ` + "`" + `checksum` + "`" + ` | by type | How bodies are protected on the way: crc64nvme, crc32c, or none for services that know neither. Empty: crc32c for minio, crc64nvme for s3. |
 | ` + "`s3`, `minio`" + ` | ` + "`" + `proxy` + "`" + ` |  | http or https proxy for every request. Empty: none, whatever the environment says. |
 | ` + "`s3`, `minio`" + ` | ` + "`" + `allow_plain_http` + "`" + ` | ` + "`" + `false` + "`" + ` | Permit http:// to another machine: objects are encrypted, their names, sizes and times can be seen on the way. |
 `)

@@ -2,6 +2,7 @@ package s3_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/pem"
 	"errors"
@@ -157,10 +158,11 @@ func TestConformance(t *testing.T) {
 // Every way of protecting a body arrives, whole and in parts, on both sides of where it is held in memory.
 func TestProtections(t *testing.T) {
 	for where, start := range map[string]func(testing.TB) *service{"on this machine": onThisMachine, "elsewhere": elsewhere, "TLS": withTLS} {
-		for _, checksum := range []string{s3.ChecksumCRC64NVME, s3.ChecksumCRC32C, s3.ChecksumNone} {
-			for _, flavour := range []string{s3.FlavourS3, s3.FlavourMinIO} {
+		for _, setting := range []string{s3.ChecksumCRC64NVME, s3.ChecksumCRC32C, s3.ChecksumNone, ""} {
+			for flavour, byDefault := range map[string]string{s3.FlavourS3: s3.ChecksumCRC64NVME, s3.FlavourMinIO: s3.ChecksumCRC32C} {
 				s := start(t)
-				s.config.Checksum = checksum
+				s.config.Checksum = setting
+				checksum := cmp.Or(setting, byDefault)
 				if flavour == s3.FlavourMinIO {
 					s.Lacks = []string{"part-checksum"}
 				}

@@ -97,13 +97,7 @@ func newBucket(config *Config, opts *Options) (*Bucket, error) {
 		b.now = time.Now
 	}
 	b.names = names{prefix: b.settings.prefix, strict: config.isMinIO(), maxKey: maxName - len(b.settings.prefix)}
-	b.checksum = minio.ChecksumCRC64NVME
-	switch config.Checksum {
-	case ChecksumCRC32C:
-		b.checksum = minio.ChecksumCRC32C
-	case ChecksumNone:
-		b.checksum = minio.ChecksumNone
-	}
+	b.checksum = config.checksum()
 	var err error
 	if b.credentials, err = newCredentials(config, b.log, b.now); err != nil {
 		return nil, err
