@@ -43,7 +43,7 @@ func main() {
 			return
 		}
 	}
-	only := flag.String("only", "", "scenarios to run, by comma: put, get, multipart, small, memory, list, primitives")
+	only := flag.String("only", "", "scenarios to run, by comma: put, get, multipart, small, memory, list, primitives; and giants, which is never run unasked")
 	over := flag.String("over", "folder", "what the gateway keeps its ciphertext in: folder or minio")
 	b := &bench{out: os.Stderr}
 	flag.IntVar(&b.objects, "objects", 20000, "objects in the listed bucket")
@@ -71,13 +71,14 @@ func run(ctx context.Context, b *bench, dir, only, over string) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	defer func() { err = errors.Join(err, b.stop()) }()
+	b.work = work
 	if err := start(ctx, b, work); err != nil {
 		return err
 	}
 	for _, s := range []scenario{
-		{"primitives", primitives}, {"put", largePuts}, {"get", largeGets}, {"multipart", multipart}, {"small", smallObjects}, {"memory", peakMemory}, {"list", longList},
+		{"primitives", primitives}, {"put", largePuts}, {"get", largeGets}, {"multipart", multipart}, {"small", smallObjects}, {"memory", peakMemory}, {"list", longList}, {"giants", giantPuts},
 	} {
-		if only != "" && !strings.Contains(","+only+",", ","+s.name+",") {
+		if only == "" && s.name == "giants" || only != "" && !strings.Contains(","+only+",", ","+s.name+",") {
 			continue
 		}
 		fmt.Fprintf(b.out, "== %s\n", s.name)

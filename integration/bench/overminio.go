@@ -33,8 +33,8 @@ func startOverMinIO(ctx context.Context, b *bench, work string) (err error) {
 	if err := client.MakeBucket(ctx, sealed, minio.MakeBucketOptions{}); err != nil {
 		return fmt.Errorf("make bucket: %w", err)
 	}
-	for _, etag := range []string{"md5", "opaque"} {
-		s, err := startGateway(ctx, b, filepath.Join(work, etag), sealed, etag)
+	for _, etag := range vaultETags() {
+		s, err := b.startGateway(ctx, &gatewaySetup{dir: filepath.Join(work, etag), endpoint: b.minio.Endpoint, bucket: sealed, etag: etag})
 		if err := b.add(ctx, s, err); err != nil {
 			return err
 		}
@@ -51,21 +51,29 @@ func startOverMinIO(ctx context.Context, b *bench, work string) (err error) {
 	}, nil)
 }
 
-// startGateway makes a vault with this kind of ETags in the bucket and serves it.
-func startGateway(ctx context.Context, b *bench, dir, in, etag string) (*server, error) {
-	storage := b.minio
+// vaultETags are the kinds of ETags that vaults may have, one gateway for each.
+func vaultETags() []string { return []string{"md5", "opaque"} }
+
+// gatewaySetup says where a gateway keeps what, and what ETags its vault has.
+type gatewaySetup struct {
+	dir, endpoint, bucket string
+	etag                  string
+}
+
+// startGateway makes a vault and serves it.
+func (b *bench) startGateway(ctx context.Context, setup *gatewaySetup) (*server, error) {
 	binary, err := toolchain.Sallyport(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(setup.dir, 0o700); err != nil {
 		return nil, err
 	}
 	key, err := exec.CommandContext(ctx, binary, "key", "new").Output()
 	if err != nil {
 		return nil, fmt.Errorf("make key: %w", err)
 	}
-	s := &server{name: "gateway, " + etag, gateway: true, accessKey: "bench" + rand.Text()[:8], secretKey: rand.Text()}
+	s := &server{name: "gateway, " + setup.etag, gateway: true, accessKey: "bench" + rand.Text()[:8], secretKey: rand.Text()}
 	admin := ""
 	if b.profiles != "" {
 		if s.admin, err = freeAddress(); err != nil {
@@ -73,9 +81,9 @@ func startGateway(ctx context.Context, b *bench, dir, in, etag string) (*server,
 		}
 		admin = fmt.Sprintf("admin: {address: %q, pprof: true}", s.admin)
 	}
-	at := func(name string) string { return filepath.Join(dir, name) }
+	at := func(name string) string { return filepath.Join(setup.dir, name) }
 	for name, content := range map[string]string{
-		"vault.key": string(key), "access": storage.AccessKey, "secret": storage.SecretKey, "client": s.secretKey,
+		"vault.key": string(key), "access": b.minio.AccessKey, "secret": b.minio.SecretKey, "client": s.secretKey,
 		"config.yaml": fmt.Sprintf(`
 state_dir: %q
 listen: {address: "127.0.0.1:0"}
@@ -84,7 +92,7 @@ vaults: [{name: main, provider: storage, buckets: ["*"], etag: %s, unlock: {key_
 credentials: [{access_key: %s, secret_key_file: %q, allow: [{buckets: ["*"], ops: [read, write, list, delete, create-bucket]}]}]
 log: {level: warn}
 %s
-`, at("state"), storage.Endpoint, in, etag, at("access"), at("secret"), etag, at("vault.key"), s.accessKey, at("client"), admin),
+`, at("state"), setup.endpoint, setup.bucket, setup.etag, at("access"), at("secret"), setup.etag, at("vault.key"), s.accessKey, at("client"), admin),
 	} {
 		if err := os.WriteFile(at(name), []byte(content), 0o600); err != nil {
 			return nil, err

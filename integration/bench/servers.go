@@ -41,6 +41,7 @@ type bench struct {
 	client  *http.Client
 	objects int
 	rounds  int
+	work    string // folder for everything that is kept while the bench runs
 	// profiles is the folder for profiles, which are then taken in place of figures; empty: none.
 	profiles string
 	figures  []figure
