@@ -21,14 +21,14 @@ import (
 // objectKeyFlags say what opens single files and trees of files: a vault's key or password, a customer's key, or both.
 type objectKeyFlags struct {
 	unlockFlags
-	VaultFile       string `help:"The vault file, or a folder that holds it. Default: searched in .sallyport/vault beside the file and in the folders above." type:"path" placeholder:"FILE"`
-	CustomerKeyFile string `help:"Read the client's own key (SSE-C) from this file: 32 raw bytes, 64 hex digits or base64." type:"path" placeholder:"FILE"`
+	VaultFile       string   `help:"The vault file, or a folder that holds it. Default: searched in .sallyport/vault beside the file and in the folders above." type:"path" placeholder:"FILE"`
+	CustomerKeyFile []string `help:"Read the client's own key (SSE-C) from this file: 32 raw bytes, 64 hex digits or base64. Where clients used several keys give it for each; the one that fits is taken." type:"path" sep:"none" placeholder:"FILE"`
 }
 
 // keyring opens the vault nearest to path, unless only a customer key was given. Asking happens only if ask is set.
 func (f *objectKeyFlags) keyring(ctx context.Context, stdio *Stdio, path string, ask bool) (*jobs.Keyring, error) {
 	ring, err := f.customerKeyring(stdio)
-	if err != nil || !f.given() && (ring.Customer != nil || !ask) {
+	if err != nil || !f.given() && (len(ring.Customers) > 0 || !ask) {
 		return ring, err
 	}
 	file, err := f.vaultFile(path)
@@ -64,7 +64,7 @@ func (f *objectKeyFlags) keyringFor(ctx context.Context, stdio *Stdio, path stri
 	if err != nil {
 		return nil, err
 	}
-	if ring.Customer == nil && (ask || f.given()) {
+	if len(ring.Customers) == 0 && (ask || f.given()) {
 		return nil, usageError(fmt.Sprintf("%s was %v: give --customer-key-file with that key; no vault opens it", path, jobs.ErrNeedsCustomerKey))
 	}
 	if f.VaultFile != "" {
@@ -85,11 +85,11 @@ func isCustomers(in *object.Inspection) bool {
 	return in.Frame != nil && in.Frame.Mode == object.ModeCustomer
 }
 
-// customerKeyring returns a keyring with the customer's key, if one was given.
+// customerKeyring returns a keyring with the customers' keys that were given.
 func (f *objectKeyFlags) customerKeyring(stdio *Stdio) (*jobs.Keyring, error) {
 	ring := &jobs.Keyring{}
-	if f.CustomerKeyFile != "" {
-		value, warning, err := secret.ReadBinaryFile(f.CustomerKeyFile)
+	for _, file := range f.CustomerKeyFile {
+		value, warning, err := secret.ReadBinaryFile(file)
 		if err != nil {
 			return nil, usageError(err.Error())
 		}
@@ -99,9 +99,9 @@ func (f *objectKeyFlags) customerKeyring(stdio *Stdio) (*jobs.Keyring, error) {
 		key, err := jobs.ParseCustomerKey(value.Reveal())
 		value.Clear()
 		if err != nil {
-			return nil, usageError(fmt.Sprintf("%s: %v", f.CustomerKeyFile, err))
+			return nil, usageError(fmt.Sprintf("%s: %v", file, err))
 		}
-		ring.Customer = &key
+		ring.Customers = append(ring.Customers, key)
 	}
 	return ring, nil
 }
@@ -156,7 +156,7 @@ func (c *objectInspectCommand) Run(ctx context.Context, stdio *Stdio) error {
 	if err != nil {
 		return err
 	}
-	if ring.Vault == nil && ring.Customer == nil {
+	if ring.Vault == nil && len(ring.Customers) == 0 {
 		stdio.printf("verified    no: give --key-file, --password-file or --customer-key-file to check it and see the rest\n")
 		return nil
 	}
@@ -329,6 +329,9 @@ type objectSalvageCommand struct {
 func (c *objectSalvageCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 	if err := noStdout(c.To); err != nil {
 		return err
+	}
+	if len(c.CustomerKeyFile) > 1 {
+		return usageError("give one --customer-key-file: what fits one key may be left of another object, so salvage does not try several")
 	}
 	f, size, err := openRegular(c.File)
 	if err != nil {

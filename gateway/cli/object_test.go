@@ -24,9 +24,9 @@ func TestCustomerKeyFileOfRawBytes(t *testing.T) {
 		if err := os.WriteFile(file, raw, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		flags := objectKeyFlags{CustomerKeyFile: file}
+		flags := objectKeyFlags{CustomerKeyFile: []string{file}}
 		ring, err := flags.keyring(t.Context(), &Stdio{In: c.in, Out: &c.out, Err: c.err}, file, true)
-		if err != nil || !bytes.Equal(ring.Customer.Reveal()[:], raw) {
+		if err != nil || !bytes.Equal(ring.Customers[0].Reveal()[:], raw) {
 			t.Errorf("last byte %#x: %v", last, err)
 		}
 	}

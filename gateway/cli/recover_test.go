@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,6 +56,24 @@ func TestCustomersFileOfAnotherVault(t *testing.T) {
 	}
 	away := filepath.Join(t.TempDir(), "no such folder")
 	c.want(1, away, "recover", "--from", root, "--to", to(), "--customer-key-file", customer, "--vault-file", away)
+}
+
+// TestSeveralCustomerKeys: the one that fits is taken, wherever it stands, and a comma in a file's name is one.
+func TestSeveralCustomerKeys(t *testing.T) {
+	c := newConsole(t)
+	path, key := sealedFile(t, object.ModeCustomer, []byte("plain"))
+	right, wrong := filepath.Join(t.TempDir(), "right,key"), filepath.Join(t.TempDir(), "wrong")
+	if err := errors.Join(os.WriteFile(right, key, 0o600), os.WriteFile(wrong, bytes.Repeat([]byte{7}, 32), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	to := func() string { return filepath.Join(t.TempDir(), "out") }
+	for _, order := range [][]string{{right, wrong}, {wrong, right}} {
+		both := []string{"--customer-key-file", order[0], "--customer-key-file", order[1]}
+		c.want(0, "1 objects restored", append([]string{"recover", "--from", filepath.Dir(path), "--to", to()}, both...)...)
+		c.want(0, "verified", append([]string{"object", "decrypt", path, "--to", to()}, both...)...)
+		c.want(exitUsage, "one --customer-key-file", append([]string{"object", "salvage", path, "--to", to()}, both...)...)
+	}
+	c.want(1, "locked", "recover", "--from", filepath.Dir(path), "--to", to(), "--customer-key-file", wrong)
 }
 
 // TestWrongVaultFileIsRefused: no other vault file takes the place of the one that was named.

@@ -234,7 +234,7 @@ func TestRecoverEverything(t *testing.T) {
 	f.wantAll(to, again)
 	// With the customer's key too, nothing stays locked.
 	key := customerKey(t)
-	f.keyring.Customer = &key
+	f.keyring.Customers = []keys.CustomerKey{key}
 	f.objects["photos/customer"] = content(50, 5000)
 	r, err = f.recover(to)
 	if err != nil || len(r.Locked) != 0 || r.Restored != 1 {

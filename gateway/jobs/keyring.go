@@ -25,16 +25,16 @@ import (
 // Errors of a keyring that lacks what an object needs.
 var (
 	ErrNeedsCustomerKey = errors.New("sealed with a key of the client's own (SSE-C), which was not given")
-	ErrOtherCustomerKey = errors.New("sealed with a key of the client's own (SSE-C), and not with the one given")
+	ErrOtherCustomerKey = errors.New("sealed with a key of the client's own (SSE-C), and not with one that was given")
 	ErrNeedsVault       = errors.New("sealed by a vault, whose key was not given")
 	ErrOtherVault       = errors.New("sealed by another vault")
 	ErrOlderVaultFile   = errors.New("sealed after the password was changed, and the vault file used here is from before that")
 )
 
-// Keyring opens objects with an opened vault, a customer's key, or both. The zero value opens nothing.
+// Keyring opens objects with an opened vault, customers' keys, or both. The zero value opens nothing.
 type Keyring struct {
-	Vault    *vault.Opened
-	Customer *keys.CustomerKey
+	Vault     *vault.Opened
+	Customers []keys.CustomerKey // OpenFile tries them in turn; as an object.Keyring it gives the first one's secrets
 	// Of is the vault whose objects are wanted where its file is known and nothing opens it. Zero, and without Vault, a customer's key opens the
 	// objects of any vault that were sealed with it.
 	Of object.VaultID
@@ -47,10 +47,10 @@ func (k *Keyring) Secret(id object.Identity) (keys.ObjectSecret, error) {
 		return keys.ObjectSecret{}, fmt.Errorf("%w, %s; this one is %s", ErrOtherVault, id.VaultID, of)
 	}
 	if id.Mode == object.ModeCustomer {
-		if k.Customer == nil {
+		if len(k.Customers) == 0 {
 			return keys.ObjectSecret{}, ErrNeedsCustomerKey
 		}
-		return keys.CustomerObjectSecret(*k.Customer, id.Salt), nil
+		return keys.CustomerObjectSecret(k.Customers[0], id.Salt), nil
 	}
 	if k.Vault == nil {
 		return keys.ObjectSecret{}, ErrNeedsVault
@@ -66,9 +66,19 @@ func (k *Keyring) Secret(id object.Identity) (keys.ObjectSecret, error) {
 	return keys.VaultObjectSecret(vrk, id.VaultID, id.Epoch, id.Salt), nil
 }
 
-// OpenFile is object.OpenFile, and tells a file that another customer's key sealed from one that is damaged: the first gives
-// ErrOtherCustomerKey. That the key fits is seen at the file's beginning when its end does not open.
-func OpenFile(src io.ReaderAt, size int64, keyring object.Keyring) (*object.File, error) {
+// OpenFile is object.OpenFile with whichever customer's key fits, and tells a file that another customer's key sealed from one that is damaged: the
+// first gives ErrOtherCustomerKey. That a key fits is seen at the file's beginning when its end does not open.
+func OpenFile(src io.ReaderAt, size int64, keyring *Keyring) (*object.File, error) {
+	file, err := openFile(src, size, keyring)
+	for i := 1; i < len(keyring.Customers) && errors.Is(err, ErrOtherCustomerKey); i++ {
+		next := *keyring
+		next.Customers = keyring.Customers[i:]
+		file, err = openFile(src, size, &next)
+	}
+	return file, err
+}
+
+func openFile(src io.ReaderAt, size int64, keyring object.Keyring) (*object.File, error) {
 	file, err := object.OpenFile(src, size, keyring)
 	if !errors.Is(err, object.ErrWrongKey) {
 		return file, err

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sallyport/config/secret"
+	"sallyport/crypto/keys"
 	"sallyport/crypto/object"
 	"sallyport/gateway/cache"
 	"sallyport/gateway/jobs"
@@ -22,13 +23,17 @@ import (
 func TestRecoverWithAnotherCustomersKey(t *testing.T) {
 	f := fill(t)
 	right := customerKey(t)
-	f.keyring.Customer = &right
+	f.keyring.Customers = []keys.CustomerKey{right}
 	path := f.find("photos", "customer")
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wrong, err := jobs.ParseCustomerKey(bytes.Repeat([]byte{8}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := jobs.ParseCustomerKey(bytes.Repeat([]byte{9}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,20 +58,23 @@ func TestRecoverWithAnotherCustomersKey(t *testing.T) {
 		if err := os.WriteFile(path, c.content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		f.keyring.Customer = &right
+		given := []keys.CustomerKey{right}
 		if c.wrong {
-			f.keyring.Customer = &wrong
+			given = []keys.CustomerKey{wrong}
 		}
-		r, err := f.recover(filepath.Join(t.TempDir(), "out"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for kind, k := range map[string]struct {
-			got  []jobs.Problem
-			want error
-		}{"locked": {r.Locked, c.locked}, "damaged": {r.Damaged, c.damaged}} {
-			if (k.want != nil) != (len(k.got) == 1) || len(k.got) == 1 && !errors.Is(k.got[0].Err, k.want) {
-				t.Errorf("%s: %s are %v, want %v", name, kind, k.got, k.want)
+		for _, among := range [][]keys.CustomerKey{given, {other, given[0]}, {other, given[0], other}} {
+			f.keyring.Customers = among
+			r, err := f.recover(filepath.Join(t.TempDir(), "out"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for kind, k := range map[string]struct {
+				got  []jobs.Problem
+				want error
+			}{"locked": {r.Locked, c.locked}, "damaged": {r.Damaged, c.damaged}} {
+				if (k.want != nil) != (len(k.got) == 1) || len(k.got) == 1 && !errors.Is(k.got[0].Err, k.want) {
+					t.Errorf("%s, among %d keys: %s are %v, want %v", name, len(among), kind, k.got, k.want)
+				}
 			}
 		}
 	}
@@ -131,7 +139,7 @@ func TestRecoverWithAnOlderVaultFile(t *testing.T) {
 func TestRecoverKeepsOtherVaultsFilesOut(t *testing.T) {
 	f, other := fill(t), fill(t)
 	key := customerKey(t)
-	f.keyring.Customer, other.keyring.Customer = &key, &key
+	f.keyring.Customers, other.keyring.Customers = []keys.CustomerKey{key}, []keys.CustomerKey{key}
 	content, err := os.ReadFile(other.find("photos", "customer"))
 	if err != nil {
 		t.Fatal(err)
@@ -148,8 +156,8 @@ func TestRecoverKeepsOtherVaultsFilesOut(t *testing.T) {
 		restored, locked, strayeds int
 	}{
 		"vault and customer's key":            {f.keyring, len(f.objects) + 1, 1, 1},
-		"vault known, customer's key":         {&jobs.Keyring{Customer: &key, Of: object.VaultID(file.ID())}, 1, len(f.objects) + 1, 1},
-		"customer's key, nothing of a vault":  {&jobs.Keyring{Customer: &key}, 2, len(f.objects), 0},
+		"vault known, customer's key":         {&jobs.Keyring{Customers: []keys.CustomerKey{key}, Of: object.VaultID(file.ID())}, 1, len(f.objects) + 1, 1},
+		"customer's key, nothing of a vault":  {&jobs.Keyring{Customers: []keys.CustomerKey{key}}, 2, len(f.objects), 0},
 		"vault known, no key but the vault's": {&jobs.Keyring{Vault: f.keyring.Vault}, len(f.objects), 2, 1},
 	} {
 		r, err := jobs.Recover(t.Context(), &jobs.RecoverOptions{From: f.path, To: filepath.Join(t.TempDir(), "out"), Keyring: c.ring})

@@ -22,7 +22,7 @@ import (
 // RecoverOptions say what Recover reads and where it writes. From, To and Keyring are required.
 type RecoverOptions struct {
 	From, To string
-	Keyring  object.Keyring
+	Keyring  *Keyring
 	// Progress is called when everything is listed, then often while files are decrypted, from one goroutine at a time; nil = nobody watches.
 	Progress func(Progress)
 
