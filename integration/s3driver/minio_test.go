@@ -31,7 +31,12 @@ const bucketName = "drivers"
 
 func newBench(t testing.TB, secure bool) *bench {
 	t.Helper()
-	b := &bench{server: minioserver.Start(t, &minioserver.Options{TLS: secure})}
+	return newBenchOn(t, &minioserver.Options{TLS: secure})
+}
+
+func newBenchOn(t testing.TB, opts *minioserver.Options) *bench {
+	t.Helper()
+	b := &bench{server: minioserver.Start(t, opts)}
 	var err error
 	if b.client, err = b.server.Client(); err != nil {
 		t.Fatal(err)
@@ -114,16 +119,28 @@ func TestConformance(t *testing.T) {
 		return
 	}
 	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
-		t.Run(name, func(t *testing.T) { runSuite(t, newBench(t, secure)) })
+		t.Run(name, func(t *testing.T) { runSuite(t, newBench(t, secure), false) })
 	}
 	t.Run("through a proxy", func(t *testing.T) {
 		b := newBench(t, false)
 		b.config.Proxy = b.server.Endpoint // MinIO takes what a proxy would be sent, and bodies are signed
-		runSuite(t, b)
+		runSuite(t, b, false)
+	})
+	t.Run("one of four drives lost", func(t *testing.T) {
+		b := newBenchOn(t, &minioserver.Options{Drives: 4})
+		d := b.open(t, "before")
+		put(t, d, "k", []byte("on four drives"))
+		if err := b.server.LoseDrive(2); err != nil {
+			t.Fatal(err)
+		}
+		if got := get(t, d, "k"); string(got) != "on four drives" {
+			t.Errorf("read %q", got)
+		}
+		runSuite(t, b, true)
 	})
 }
 
-func runSuite(t *testing.T, b *bench) {
+func runSuite(t *testing.T, b *bench, doubtfulRaces bool) {
 	prefixes := map[driver.Driver]string{}
 	current := ""
 	openAt := func(t *testing.T, prefix string) driver.Driver {
@@ -139,9 +156,10 @@ func runSuite(t *testing.T, b *bench) {
 			}
 			return openAt(t, prefixes[d])
 		},
-		Impossible:   func(key string) bool { return b.impossible(t, current, key) },
-		HashETags:    true,
-		ModTimeSlack: 2 * time.Second,
+		Impossible:    func(key string) bool { return b.impossible(t, current, key) },
+		HashETags:     true,
+		ModTimeSlack:  2 * time.Second,
+		DoubtfulRaces: doubtfulRaces,
 	})
 	if left := b.openUploads(t); left > 0 {
 		t.Logf("%d uploads are open at the server", left)

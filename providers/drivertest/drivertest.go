@@ -38,6 +38,10 @@ type Harness struct {
 	// ModTimeSlack is how far the times that different calls tell of one revision may lie apart: S3 tells whole seconds here, milliseconds
 	// there and, of a write, none. 0 = not at all. ETags and sizes always agree.
 	ModTimeSlack time.Duration
+
+	// DoubtfulRaces says that a part which is sent while its upload completes may be answered with UnknownOutcome: the backend noticed in the middle
+	// that the upload was gone. Store asks again and hears NoSuchUpload.
+	DoubtfulRaces bool
 }
 
 func (h *Harness) possible(key string) bool { return h.Impossible == nil || !h.Impossible(key) }

@@ -69,8 +69,15 @@ var codeKinds = map[string]driver.Kind{
 	"ServiceUnavailable": driver.Unavailable, "XMinioServerNotInitialized": driver.Unavailable, "Busy": driver.Unavailable,
 }
 
+// lacksQuorum knows how MinIO says that too few of its drives took part. It sounds like a refusal and is none: some drives may have taken the change, it
+// undoes that only where it can, and what enough of them hold is the object from then on.
+func lacksQuorum(code string) bool { return code == "SlowDownWrite" || code == "SlowDownRead" }
+
 // isRefusal knows codes of status 5xx with which a service says that it did nothing. Any other 5xx after the whole request leaves open what happened.
 func isRefusal(code string) bool {
+	if lacksQuorum(code) {
+		return false
+	}
 	switch codeKinds[code] {
 	case driver.Throttled, driver.NoSpace, driver.ReadOnly, driver.Unsupported, driver.Conflict:
 		return true
@@ -177,7 +184,7 @@ func (b *Bucket) classify(ctx context.Context, c *call, err error) error {
 		if !known {
 			kind = driver.Unavailable
 		}
-		if open && kind == driver.Unavailable {
+		if open && (kind == driver.Unavailable || lacksQuorum(response.Code)) {
 			kind = driver.UnknownOutcome
 		}
 	} else if open && c.x.status >= 500 && !isRefusal(response.Code) {

@@ -70,6 +70,8 @@ func TestAnswersBecomeKinds(t *testing.T) {
 		{501, "NotImplemented", driver.Unsupported, driver.Unsupported},
 		{502, "", driver.UnknownOutcome, driver.Unavailable},
 		{503, "SlowDown", driver.Throttled, driver.Throttled},
+		{503, "SlowDownWrite", driver.UnknownOutcome, driver.Throttled},
+		{503, "SlowDownRead", driver.UnknownOutcome, driver.Throttled},
 		{503, "ServiceUnavailable", driver.UnknownOutcome, driver.Unavailable},
 		{503, "", driver.UnknownOutcome, driver.Unavailable},
 		{504, "", driver.UnknownOutcome, driver.Unavailable},
@@ -187,7 +189,7 @@ func TestLostAnswersAreUnknown(t *testing.T) {
 		_, err := d.Uploads().Complete(t.Context(), up, []driver.Part{*part}, &driver.PutOptions{})
 		return err
 	}
-	for _, fault := range []awslike.Fault{{Status: 500, Code: "InternalError"}, {OKDocument: true, Code: "InternalError"}, {OKDocument: true, Code: "SomethingNew"}, {Drop: true}} {
+	for _, fault := range []awslike.Fault{{Status: 500, Code: "InternalError"}, {OKDocument: true, Code: "InternalError"}, {OKDocument: true, Code: "SomethingNew"}, {OKDocument: true, Code: "SlowDownWrite"}, {Drop: true}} {
 		s.fails(on(http.MethodPost, "uploadId", fault))
 		wantKind(t, fmt.Sprintf("Complete with %+v", fault), complete(), driver.UnknownOutcome)
 	}

@@ -44,6 +44,7 @@ type Server struct {
 	CAFile    string // PEM file that clients must trust; empty without TLS
 
 	program string
+	drives  int
 	dir     string // holds data, home, certs and log
 	tls     *pair
 	process *process // nil while stopped
@@ -51,7 +52,8 @@ type Server struct {
 
 // Options are what a test may wish of the server. The zero value is a plain HTTP server.
 type Options struct {
-	TLS bool // serve HTTPS with a certificate of its own, see Server.CAFile; SSE-C is refused without
+	TLS    bool // serve HTTPS with a certificate of its own, see Server.CAFile; SSE-C is refused without
+	Drives int  // folders that take the place of drives, over which each object is erasure-coded when they are four or more; 0 = one, and no such coding
 }
 
 // Start is Run for a test: a server that does not answer is a failure of tb, with the end of its log, and all is gone with the test. opts may be nil.
@@ -95,6 +97,7 @@ func Run(ctx context.Context, opts *Options) (s *Server, err error) {
 		AccessKey: "root" + rand.Text()[:12],
 		SecretKey: rand.Text(),
 		program:   program,
+		drives:    max(1, opts.Drives),
 		dir:       dir,
 	}
 	defer func() {
@@ -121,6 +124,16 @@ func (s *Server) Remove() error {
 
 // PID is the running server's process.
 func (s *Server) PID() int { return s.process.pid.Pid }
+
+func (s *Server) drive(n int) string { return filepath.Join(s.dir, fmt.Sprintf("data%d", n)) }
+
+// LoseDrive takes everything away from a drive while the server runs, as when a disk dies.
+func (s *Server) LoseDrive(n int) error {
+	if err := os.Rename(s.drive(n), s.drive(n)+".lost"); err != nil {
+		return err
+	}
+	return os.WriteFile(s.drive(n), nil, 0o600) // or MinIO would make the folder anew and heal it
+}
 
 // Stop ends the process in order and waits for it; data and address stay for Resume. Stop on a stopped server does nothing.
 func (s *Server) Stop() error {
@@ -209,15 +222,18 @@ func freeAddress() (string, error) {
 }
 
 func (s *Server) start(ctx context.Context) error {
-	for _, sub := range []string{"data", "home", "certs"} {
-		if err := os.MkdirAll(filepath.Join(s.dir, sub), 0o700); err != nil {
+	arguments := []string{"server", "--quiet", "--address", s.Address, "--certs-dir", filepath.Join(s.dir, "certs")}
+	folders := []string{filepath.Join(s.dir, "home"), filepath.Join(s.dir, "certs")}
+	for n := range s.drives {
+		arguments = append(arguments, s.drive(n))
+		folders = append(folders, s.drive(n))
+	}
+	for _, folder := range folders {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return fmt.Errorf("make folder: %w", err)
 		}
 	}
-	command := exec.Command(s.program, "server", "--quiet",
-		"--address", s.Address,
-		"--certs-dir", filepath.Join(s.dir, "certs"),
-		filepath.Join(s.dir, "data"))
+	command := exec.Command(s.program, arguments...)
 	command.Dir = s.dir
 	command.Env = append(toolchain.Environ(),
 		"HOME="+filepath.Join(s.dir, "home"),

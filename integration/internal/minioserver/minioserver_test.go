@@ -99,7 +99,7 @@ func TestCleanupLeavesNothing(t *testing.T) {
 	t.Run("inner", func(t *testing.T) {
 		s := Start(t, nil)
 		dir, address = s.dir, s.Address
-		if _, err := os.Stat(filepath.Join(dir, "data", ".minio.sys")); err != nil {
+		if _, err := os.Stat(filepath.Join(dir, "data0", ".minio.sys")); err != nil {
 			t.Fatalf("no data where it should be: %v", err)
 		}
 	})
