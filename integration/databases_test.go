@@ -66,6 +66,16 @@ func (p *postgres) run(args ...string) string {
 	return (&program{path: args[0], env: p.env, dir: p.dir}).run(p.t, args[1:]...)
 }
 
+// configure adds settings to those that a cluster for one test needs.
+func (p *postgres) configure(settings string) {
+	p.t.Helper()
+	conf := filepath.Join(p.data(), "postgresql.conf")
+	here := fmt.Sprintf("\nlisten_addresses = ''\nunix_socket_directories = '%s'\nfsync = off\n", p.dir)
+	if err := os.WriteFile(conf, append(readFile(p.t, conf), here+settings...), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 func (p *postgres) start() {
 	p.t.Helper()
 	p.run(filepath.Join(p.bin, "pg_ctl"), "--pgdata="+p.data(), "--wait", "--timeout=60", "--log="+filepath.Join(p.dir, "log"), "start")
@@ -103,17 +113,10 @@ func testPgBackRest(t *testing.T, s *server) {
 	makeBucket(t, &s.gateway, "postgres-bucket")
 	p := newPostgres(t)
 	_, port, _ := strings.Cut(s.host(), ":")
+	repository := s.pasted(t, "pgBackRest", "", "BUCKET", "postgres-bucket", "s3.example.org", "localhost", "=9710\n", "="+port+"\n",
+		"/etc/pgbackrest/ca.pem", p.file("ca.pem", readFile(t, s.CACert)))
 	config := p.file("pgbackrest.conf", fmt.Appendf(nil, `[global]
-repo1-type=s3
-repo1-path=/cluster
-repo1-s3-bucket=postgres-bucket
-repo1-s3-endpoint=localhost
-repo1-storage-port=%s
-repo1-storage-ca-file=%s
-repo1-s3-uri-style=path
-repo1-s3-region=%s
-repo1-s3-key=%s
-repo1-s3-key-secret=%s
+%s
 repo1-retention-full=1
 repo1-bundle=y
 start-fast=y
@@ -122,28 +125,18 @@ compress-level=1
 log-level-file=off
 log-level-console=warn
 lock-path=%s
-spool-path=%[6]s
+spool-path=%[2]s
 
 [main]
-pg1-path=%[7]s
-pg1-socket-path=%[6]s
+pg1-path=%[3]s
+pg1-socket-path=%[2]s
 pg1-user=postgres
-`, port, p.file("ca.pem", readFile(t, s.CACert)), s.Region, s.AccessKey, s.SecretKey, p.dir, p.data()))
+`, repository, p.dir, p.data()))
 	do := func(command ...string) string {
 		t.Helper()
 		return p.run(append([]string{backrest, "--config=" + config, "--stanza=main"}, command...)...)
 	}
-	settings := fmt.Sprintf(`
-listen_addresses = ''
-unix_socket_directories = '%s'
-fsync = off
-archive_mode = on
-archive_command = '%s --config=%s --stanza=main archive-push %%p'
-`, p.dir, backrest, config)
-	conf := filepath.Join(p.data(), "postgresql.conf")
-	if err := os.WriteFile(conf, append(readFile(t, conf), settings...), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	p.configure(fmt.Sprintf("archive_mode = on\narchive_command = '%s --config=%s --stanza=main archive-push %%p'\n", backrest, config))
 	p.start()
 	do("stanza-create")
 	do("check")
@@ -191,19 +184,7 @@ func testLitestream(t *testing.T, s *server) {
 	makeBucket(t, &s.gateway, "sqlite-bucket")
 	dir := t.TempDir()
 	database := filepath.Join(dir, "kept.db")
-	config := writeFile(t, filepath.Join(dir, "litestream.yml"), fmt.Appendf(nil, `
-dbs:
-  - path: %q
-    replica:
-      type: s3
-      endpoint: %s
-      bucket: sqlite-bucket
-      path: kept
-      region: %s
-      access-key-id: %s
-      secret-access-key: %s
-      force-path-style: true
-`, database, s.Endpoint, s.Region, s.AccessKey, s.SecretKey))
+	config := writeFile(t, filepath.Join(dir, "litestream.yml"), []byte(s.pasted(t, "litestream", "", "/var/lib/app/app.db", database, "BUCKET", "sqlite-bucket")))
 	python := &program{path: "/usr/bin/python3", dir: dir, env: s.environ(t)}
 	rows := func(database string) string {
 		t.Helper()

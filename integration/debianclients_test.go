@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -12,8 +11,8 @@ import (
 // awsCLI is the aws cli as the system has it. Version 1 presigns with Signature Version 2 unless it is told not to.
 func awsCLI(t testing.TB, s *server) *program {
 	t.Helper()
-	return &program{path: installed(t, "aws", "awscli"), dir: t.TempDir(), env: s.awsEnviron(t, "AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=",
-		"AWS_CONFIG_FILE="+writeFile(t, filepath.Join(t.TempDir(), "config"), []byte("[default]\ns3 =\n    signature_version = s3v4\n")))}
+	return &program{path: installed(t, "aws", "awscli"), dir: t.TempDir(), env: s.environ(t, "AWS_ACCESS_KEY_ID="+s.AccessKey, "AWS_SECRET_ACCESS_KEY="+s.SecretKey,
+		"AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=", "AWS_CONFIG_FILE="+writeFile(t, filepath.Join(t.TempDir(), "config"), []byte(s.pasted(t, "aws cli", ""))))}
 }
 
 func TestAWSCLI(t *testing.T) { onEachStorage(t, false, testAWSCLI) }
@@ -63,14 +62,7 @@ func testAWSCLI(t *testing.T, s *server) {
 func TestS3cmd(t *testing.T) { onEachStorage(t, false, testS3cmd) }
 
 func testS3cmd(t *testing.T, s *server) {
-	config := writeFile(t, filepath.Join(t.TempDir(), "s3cfg"), fmt.Appendf(nil, `[default]
-access_key = %s
-secret_key = %s
-host_base = %s
-host_bucket = %[3]s
-use_https = False
-bucket_location = %[4]s
-`, s.AccessKey, s.SecretKey, s.host(), s.Region))
+	config := writeFile(t, filepath.Join(t.TempDir(), "s3cfg"), []byte(s.pasted(t, "s3cmd", "")))
 	c := &program{path: installed(t, "s3cmd", "s3cmd"), dir: t.TempDir(), env: s.environ(t, "LC_ALL=C.UTF-8")}
 	s3cmd := func(args ...string) string {
 		t.Helper()
@@ -112,12 +104,13 @@ func testDuplicity(t *testing.T, s *server) {
 	makeBucket(t, &s.gateway, "duplicity-bucket")
 	home := t.TempDir()
 	c := &program{path: installed(t, "duplicity", "duplicity python3-boto3"), dir: home, env: s.awsEnviron(t, "LC_ALL=C.UTF-8", "HOME="+home)}
-	const there = "boto3+s3://duplicity-bucket/backup"
+	source := filepath.Join(t.TempDir(), "source")
+	words := s.pastedWords(t, "duplicity", "duplicity ", "SOURCE", source, "BUCKET/PATH", "duplicity-bucket/backup")
+	endpoint, there := words[:2], words[3]
 	duplicity := func(args ...string) string {
 		t.Helper()
-		return c.run(t, append(args, "--no-encryption", "--s3-endpoint-url", s.Endpoint, "--archive-dir", filepath.Join(home, "archive"))...)
+		return c.run(t, append(append(args, "--no-encryption", "--archive-dir", filepath.Join(home, "archive")), endpoint...)...)
 	}
-	source := filepath.Join(t.TempDir(), "source")
 	sourceTree(t, source, 100)
 	writeNoise(t, filepath.Join(source, "large.bin"), 9, 30<<20)
 	duplicity("full", "--volsize", "12", source, there)
@@ -128,7 +121,7 @@ func testDuplicity(t *testing.T, s *server) {
 	// Somebody else, who has nothing but the bucket.
 	c.env = append(c.env, "HOME="+t.TempDir())
 	target := filepath.Join(t.TempDir(), "target")
-	c.run(t, "restore", "--no-encryption", "--s3-endpoint-url", s.Endpoint, "--archive-dir", t.TempDir(), there, target)
+	c.run(t, "restore", "--no-encryption", endpoint[0], endpoint[1], "--archive-dir", t.TempDir(), there, target)
 	sameTree(t, source, target)
 	duplicity("full", "--volsize", "12", source, there)
 	mark := s.mark()

@@ -15,8 +15,9 @@ func kopia(t testing.TB, s *server) *program {
 }
 
 // kopiaRemote are the arguments that name the repository in the bucket.
-func kopiaRemote(s *server) []string {
-	return []string{"s3", "--bucket=kopia-bucket", "--endpoint=" + s.host(), "--access-key=" + s.AccessKey, "--secret-access-key=" + s.SecretKey, "--region=" + s.Region}
+func kopiaRemote(t testing.TB, s *server) []string {
+	t.Helper()
+	return s.pastedWords(t, "kopia", "kopia repository create ", "BUCKET", "kopia-bucket", "HOST:9710", s.host())[2:]
 }
 
 func TestKopia(t *testing.T) { onEachStorage(t, true, testKopia) }
@@ -25,7 +26,7 @@ func testKopia(t *testing.T, s *server) {
 	makeBucket(t, &s.gateway, "kopia-bucket")
 	source := filepath.Join(t.TempDir(), "source")
 	sourceTree(t, source, 200)
-	k, remote := kopia(t, s), kopiaRemote(s)
+	k, remote := kopia(t, s), kopiaRemote(t, s)
 	k.run(t, append([]string{"repository", "create"}, remote...)...)
 	k.run(t, "snapshot", "create", source)
 	writeFile(t, filepath.Join(source, "small", "new"), noise(4242, 2<<20))

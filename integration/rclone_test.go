@@ -42,11 +42,16 @@ func rcloneStats(t testing.TB, log string) (transferred int64) {
 
 func TestRclone(t *testing.T) {
 	needsPrograms(t)
-	for _, provider := range []string{"Other", "Minio"} {
-		t.Run(provider, func(t *testing.T) {
+	onFolder, onMinIO := storages()["folder"], storages()["minio"]
+	for name, open := range map[string]func(testing.TB, bool) *server{"pasted/folder": onFolder, "pasted/minio": onMinIO, "Minio": onFolder} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newServer(t)
-			c := rclone(t, &s.gateway, provider)
+			s := open(t, false)
+			c := rclone(t, &s.gateway, name)
+			if name != "Minio" {
+				config := writeFile(t, filepath.Join(t.TempDir(), "rclone.conf"), []byte(s.pasted(t, "rclone", "", "provider = Other", "provider = Other")))
+				c.env = s.environ(t, "RCLONE_CONFIG="+config, "RCLONE_CONFIG_S_TYPE=alias", "RCLONE_CONFIG_S_REMOTE=sallyport:")
+			}
 			source := filepath.Join(t.TempDir(), "source")
 			sourceTree(t, source, 200)
 			writeNoise(t, filepath.Join(source, "large.bin"), 3, 210<<20) // above rclone's cutoff of 200 MiB: multipart by default
