@@ -70,7 +70,7 @@ func TestClientsAreThoseThatAreTried(t *testing.T) {
 			}
 		}
 	}
-	if rows != 12 || len(pins) > 0 {
+	if rows != 13 || len(pins) > 0 {
 		t.Errorf("%d rows; not in the table: %v", rows, pins)
 	}
 }
