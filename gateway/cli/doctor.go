@@ -6,8 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
+	"runtime"
 	"time"
 
 	"sallyport/config"
@@ -27,11 +29,18 @@ type doctorCommand struct {
 // Run tries everything and prints a line for each. It stores nothing but probe objects, which it removes; a folder that is empty becomes a
 // root, as serve would make it.
 func (c *doctorCommand) Run(ctx context.Context, stdio *Stdio) error {
-	cfg, err := loadConfig(c.Config, stdio)
+	d := &doctor{stdio: stdio, log: quietLogger(stdio)}
+	// What serve warns of is a finding here, so that it stands in the report, wherever that goes.
+	findings := *stdio
+	findings.warned = func(text string) {
+		d.report("permissions", probe.Lacking, text, "who can read a secret can do what it is for")
+	}
+	d.stdio = &findings
+	cfg, err := loadConfig(c.Config, d.stdio)
 	if err != nil {
 		return err
 	}
-	d := &doctor{cfg: cfg, stdio: stdio, log: quietLogger(stdio)}
+	d.cfg = cfg
 	d.report("configuration", probe.OK, fmt.Sprintf("%d provider(s), %d vault(s), %d credential(s)", len(cfg.Providers), len(cfg.Vaults), len(cfg.Credentials)), "")
 	d.credentials()
 	d.stateDir()
@@ -90,6 +99,19 @@ func (d *doctor) stateDir() {
 		return
 	}
 	d.report("state_dir", probe.OK, d.cfg.StateDir+" can be written", "")
+	if mode := modeOf(d.cfg.StateDir); mode&0o022 != 0 {
+		d.report("permissions", probe.Lacking, fmt.Sprintf("others can write in %s (mode %04o); run: chmod 700 %[1]s", d.cfg.StateDir, mode),
+			"they can make this gateway forget which vault file is the newest, and take an older one")
+	}
+}
+
+// modeOf returns the permissions of a file, and 0 where they are no bits or cannot be seen.
+func modeOf(path string) fs.FileMode {
+	info, err := os.Stat(path)
+	if err != nil || runtime.GOOS == "windows" {
+		return 0
+	}
+	return info.Mode().Perm()
 }
 
 // certificateLeft is when a certificate that is not renewed by itself should be.
@@ -110,6 +132,10 @@ func (d *doctor) certificate(now time.Time) {
 	if err != nil {
 		d.fail("tls", err, "no client can connect")
 		return
+	}
+	if mode := modeOf(t.KeyFile); mode&0o044 != 0 {
+		d.report("permissions", probe.Lacking, fmt.Sprintf("other users of this machine can read the private key in %s (mode %04o); run: chmod 600 %[1]s", t.KeyFile, mode),
+			"they can pose as this gateway to its clients")
 	}
 	until := "until " + leaf.NotAfter.UTC().Format(time.DateOnly)
 	switch {

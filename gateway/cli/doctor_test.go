@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -136,6 +137,40 @@ func TestDoctorFindsFaults(t *testing.T) {
 			out := k.want(1, "need attention", "doctor", "--config", k.path("config.yaml"))
 			if !strings.Contains(out, tc.want) || !strings.Contains(out, "FAILED") {
 				t.Errorf("does not say %q:\n%s", tc.want, out)
+			}
+		})
+	}
+}
+
+// TestDoctorFindsOpenFiles: what other users of the machine can read or write and should not is a finding in the report, and no failure.
+func TestDoctorFindsOpenFiles(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Log("permissions are no bits here: nothing to look for")
+		return
+	}
+	for file, tc := range map[string]struct {
+		mode fs.FileMode
+		want string
+	}{
+		"config.yaml": {0o644, "holds secret keys and other users of this machine can read it"},
+		"tlskey.pem":  {0o640, "other users of this machine can read the private key in"},
+		"vault key":   {0o604, "other users of this machine can read the secret in"},
+		"state":       {0o777, "others can write in"},
+	} {
+		t.Run(file, func(t *testing.T) {
+			k := newClinic(t)
+			path := k.path(file)
+			if file == "vault key" {
+				path = k.key
+			}
+			if err := os.Chmod(path, tc.mode); err != nil {
+				t.Fatal(err)
+			}
+			k.out.Reset()
+			k.want(0, "opens; vault file number 1", "doctor", "--config", k.path("config.yaml"))
+			report := k.out.String()
+			if strings.Count(report, "permissions          no ") != 1 || !strings.Contains(report, tc.want) || !strings.Contains(report, "so: ") {
+				t.Errorf("does not say once %q:\n%s", tc.want, report)
 			}
 		})
 	}

@@ -94,7 +94,7 @@ func (f *objectKeyFlags) customerKeyring(stdio *Stdio) (*jobs.Keyring, error) {
 			return nil, usageError(err.Error())
 		}
 		if warning != "" {
-			stdio.notef("warning: %s\n", warning)
+			stdio.warn(warning)
 		}
 		key, err := jobs.ParseCustomerKey(value.Reveal())
 		value.Clear()

@@ -196,7 +196,7 @@ func configuredCredentials(cfg *config.Config, stdio *Stdio) (*auth.Static, erro
 				return nil, usageError(fmt.Sprintf("credentials[%d].secret_key_file: %v", i, err))
 			}
 			if warning != "" {
-				stdio.notef("warning: %s\n", warning)
+				stdio.warn(warning)
 			}
 			key = value.Text()
 		}

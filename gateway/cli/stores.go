@@ -167,7 +167,7 @@ func loadConfig(path string, stdio *Stdio) (*config.Config, error) {
 		return nil, usageError(err.Error())
 	}
 	for _, w := range warnings {
-		stdio.notef("warning: %s\n", w)
+		stdio.warn(w)
 	}
 	return cfg, nil
 }

@@ -19,6 +19,8 @@ type Stdio struct {
 	In  *os.File
 	Out io.Writer
 	Err *os.File
+
+	warned func(text string) // takes warnings; nil = they go to Err
 }
 
 // errNoTerminal means that something must be asked and nobody can be.
@@ -119,6 +121,15 @@ func unlessInterrupted[T any](ctx context.Context, read func() (T, error)) (T, e
 
 // printf writes to standard output; a reader that went away is not an error worth a word.
 func (s *Stdio) printf(format string, args ...any) { _, _ = fmt.Fprintf(s.Out, format, args...) }
+
+// warn says what is wrong with a secret's file and stops nothing.
+func (s *Stdio) warn(text string) {
+	if s.warned != nil {
+		s.warned(text)
+		return
+	}
+	s.notef("warning: %s\n", text)
+}
 
 // notef writes to standard error.
 func (s *Stdio) notef(format string, args ...any) { _, _ = fmt.Fprintf(s.Err, format, args...) }

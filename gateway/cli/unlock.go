@@ -71,7 +71,7 @@ func (f *unlockFlags) readSource(ctx context.Context, stdio *Stdio) (value secre
 		value, err = readFD(ctx, *f.PasswordFD)
 	}
 	if warning != "" {
-		stdio.notef("warning: %s\n", warning)
+		stdio.warn(warning)
 	}
 	return value, isKey, err
 }

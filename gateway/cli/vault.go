@@ -248,7 +248,7 @@ func (c *vaultPasswdCommand) newPassword(ctx context.Context, stdio *Stdio) (sec
 			return secret.String{}, usageError(err.Error())
 		}
 		if warning != "" {
-			stdio.notef("warning: %s\n", warning)
+			stdio.warn(warning)
 		}
 		return value.Text(), nil
 	case c.NewPasswordFD != nil:
