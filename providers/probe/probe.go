@@ -129,6 +129,7 @@ func (p *prober) questions() []question {
 		{"replace only if unchanged", "If-Match is answered 501, and several gateways must not share this root", p.caps.PutIfMatch, p.replaceIfUnchanged},
 		{"delete only if unchanged", "DELETE with If-Match is answered 501, unless single_gateway: true supplies it", p.caps.ConditionalDelete, p.deleteIfUnchanged},
 		{"parts in any order make one object", "multipart uploads would store something else than was sent", true, p.parts},
+		{"parts of unequal size, and part 10,000", "multipart uploads of clients that send such parts fail when they are completed; have clients use parts of one size, and few", !p.caps.EqualParts, p.partLimits},
 		{"complete only if absent", "CompleteMultipartUpload with If-None-Match is answered 501, and large conditional PUTs too", p.caps.CompleteIfNoneMatch, p.completeIfAbsent},
 		{"complete only if unchanged", "CompleteMultipartUpload with If-Match is answered 501", p.caps.CompleteIfMatch, p.completeIfUnchanged},
 		{"an object beside a folder of its name", "a write of such a name is refused with InvalidKey; use other names", true, p.clash},

@@ -67,6 +67,7 @@ type liar struct {
 	del func(l *liar, ctx context.Context, key string, opts *driver.DeleteOptions) error
 	get func(l *liar, ctx context.Context, key string, opts *driver.GetOptions) (io.ReadCloser, *driver.Info, error)
 	lst func(l *liar, ctx context.Context, opts *driver.ListOptions) (*driver.Page, error)
+	par func(number int, size int64) error
 	com func(u driver.Uploads, ctx context.Context, up driver.Upload, parts []driver.Part, opts *driver.PutOptions) (*driver.Info, error)
 	hea func(i *driver.Info)
 }
@@ -112,6 +113,15 @@ func (l *liar) Uploads() driver.Uploads { return &lyingUploads{l.Driver.Uploads(
 type lyingUploads struct {
 	driver.Uploads
 	l *liar
+}
+
+func (u *lyingUploads) PutPart(ctx context.Context, up driver.Upload, n int, body io.Reader, size int64) (*driver.Part, error) {
+	if u.l.par != nil {
+		if err := u.l.par(n, size); err != nil {
+			return nil, err
+		}
+	}
+	return u.Uploads.PutPart(ctx, up, n, body, size)
 }
 
 func (u *lyingUploads) Complete(ctx context.Context, up driver.Upload, parts []driver.Part, opts *driver.PutOptions) (*driver.Info, error) {
@@ -177,7 +187,19 @@ func TestFaultsAreFound(t *testing.T) {
 		}}, []string{"an object beside a folder of its name"}},
 		"puts parts together as they came": {liar{com: func(u driver.Uploads, ctx context.Context, up driver.Upload, parts []driver.Part, opts *driver.PutOptions) (*driver.Info, error) {
 			return u.Complete(ctx, up, parts[:1], opts)
-		}}, []string{"parts in any order make one object"}},
+		}}, []string{"parts in any order make one object", "parts of unequal size, and part 10,000"}},
+		"has numbers up to 1,000": {liar{par: func(number int, _ int64) error {
+			if number > 1000 {
+				return &driver.Error{Kind: driver.InvalidPart, Op: "PutPart"}
+			}
+			return nil
+		}}, []string{"parts of unequal size, and part 10,000"}},
+		"wants parts of one size": {liar{com: func(u driver.Uploads, ctx context.Context, up driver.Upload, parts []driver.Part, opts *driver.PutOptions) (*driver.Info, error) {
+			if len(parts) > 2 && parts[0].Size != parts[1].Size {
+				return nil, &driver.Error{Kind: driver.InvalidPart, Op: "Complete", Key: up.Key}
+			}
+			return u.Complete(ctx, up, parts, opts)
+		}}, []string{"parts of unequal size, and part 10,000"}},
 		"completes over everything": {liar{com: func(u driver.Uploads, ctx context.Context, up driver.Upload, parts []driver.Part, _ *driver.PutOptions) (*driver.Info, error) {
 			return u.Complete(ctx, up, parts, &driver.PutOptions{})
 		}}, []string{"complete only if absent", "complete only if unchanged"}},

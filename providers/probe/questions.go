@@ -293,6 +293,44 @@ func (p *prober) parts(ctx context.Context) (string, error) {
 	return p.holds(ctx, "parts", content)
 }
 
+// partLimits asks for what clients may do by S3's rules and some services refuse: numbers with gaps up to the last one, and sizes that differ. The
+// largest sizes are not tried, which would take as much to send.
+func (p *prober) partLimits(ctx context.Context) (string, error) {
+	uploads := p.driver.Uploads()
+	up := driver.Upload{Key: p.folder + "limits"}
+	var err error
+	if up.ID, err = uploads.Create(ctx, up.Key, nil); err != nil {
+		return "", err
+	}
+	p.uploads = append(p.uploads, up)
+	var parts []driver.Part
+	var whole strings.Builder
+	for _, one := range []struct {
+		number int
+		size   int64
+	}{{2, max(p.caps.MinPart, 1) + 1}, {5000, max(p.caps.MinPart, 1)}, {10_000, 1}} {
+		body := strings.Repeat(string(rune('a'+len(parts))), int(one.size))
+		part, err := uploads.PutPart(ctx, up, one.number, strings.NewReader(body), one.size)
+		if err != nil {
+			return fmt.Sprintf("part %d of %d bytes is refused: %v", one.number, one.size, err), passed(err)
+		}
+		parts = append(parts, *part)
+		whole.WriteString(body)
+	}
+	if _, err := uploads.Complete(ctx, up, parts, &driver.PutOptions{}); err != nil {
+		return fmt.Sprintf("parts of %d, %d and %d bytes are taken, and their completion is refused: %v", parts[0].Size, parts[1].Size, parts[2].Size, err), passed(err)
+	}
+	return p.holds(ctx, "limits", whole.String())
+}
+
+// passed returns the errors that say nothing of what was asked.
+func passed(err error) error {
+	if unreachable(err) {
+		return err
+	}
+	return nil
+}
+
 func (p *prober) completeIfAbsent(ctx context.Context) (string, error) {
 	if _, err := p.put(ctx, "completed", "there", &driver.PutOptions{}); err != nil {
 		return "", err
