@@ -185,7 +185,7 @@ func (f *Folder) judge() {
 		warn("the file system holds only short names: keys with long segments are refused")
 	}
 	if p.volume.SharedWithOther {
-		warn("group or others can write to the folder")
+		warn("group or others can write to the folder: they can delete objects and put older ones back; run chmod go-w on it")
 	}
 	if p.TimeStep > maxGlobalStep {
 		warn("file times are coarse (" + p.TimeStep.String() + "): a key deleted and written again with equal length within one step can have its old ETag")
