@@ -307,11 +307,17 @@ func TestMinIOInTrouble(t *testing.T) {
 			t.Errorf("%s without MinIO: %d %s: %v", what, e.StatusCode, e.Code, err)
 		}
 	}
+	if said := s.readyz(t); !strings.HasPrefix(said, "200 ready\nprovider storage: degraded: the last ") || !strings.HasSuffix(said, " ago: unavailable\n") {
+		t.Errorf("without MinIO /readyz says %q", said)
+	}
 	if err := m.minio.Resume(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := get(); got != "old" {
 		t.Errorf("after MinIO came back: %q, %v", got, err)
+	}
+	if said := s.readyz(t); said != "200 ready\n" {
+		t.Errorf("after MinIO came back /readyz says %q", said)
 	}
 	if err := put("newer"); err != nil {
 		t.Error(err)
@@ -338,6 +344,21 @@ func TestMinIOInTrouble(t *testing.T) {
 			}
 		}
 	}
+}
+
+// readyz is the status and text of the gateway's /readyz.
+func (s *server) readyz(t testing.TB) string {
+	t.Helper()
+	resp, err := http.Get(s.adminAddress(t) + "/readyz") //nolint:noctx // a test on loopback
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%d %s", resp.StatusCode, text)
 }
 
 // TestDoctorOnMinIO says what MinIO does not do, and leaves nothing.

@@ -41,6 +41,7 @@ type observation struct {
 	provider string
 	sink     Sink
 	logger   *slog.Logger
+	reached  *reached
 }
 
 func (o *observation) retried(op string, kind Kind, wait time.Duration) {
@@ -55,6 +56,7 @@ func (o *observation) retried(op string, kind Kind, wait time.Duration) {
 
 // done reports a call. What the caller asked for in vain is no failure of the backend and is not logged.
 func (o *observation) done(c *Call) {
+	o.reached.note(c)
 	if o.sink != nil {
 		o.sink.CallDone(*c)
 	}

@@ -22,6 +22,8 @@ type Store struct {
 	parts storeUploads
 	split splitter
 	retry *retry
+
+	reached *reached
 }
 
 // StoreOptions adjust what Open composes. The zero value is right for a backend on the network.
@@ -44,14 +46,14 @@ func Open(name string, d driver.Driver, opts *StoreOptions) *Store {
 	if opts == nil {
 		opts = &StoreOptions{}
 	}
-	seen := observation{provider: name, sink: opts.Sink, logger: opts.Logger}
+	seen := observation{provider: name, sink: opts.Sink, logger: opts.Logger, reached: &reached{}}
 	d = Limit(Commits(d), opts.Limits)
 	if opts.SingleGateway {
 		d = SingleGateway(d)
 	}
 	again := newRetry(d, opts.Retry, seen.retried)
 	d = &observer{Driver: again, observation: seen}
-	s := &Store{name: name, caps: d.Capabilities(), chain: d, retry: again}
+	s := &Store{name: name, caps: d.Capabilities(), chain: d, retry: again, reached: seen.reached}
 	s.parts = storeUploads{s: s, u: d.Uploads()}
 	s.split = newSplitter(d, opts.SplitPart)
 	return s

@@ -146,6 +146,7 @@ func openStores(ctx context.Context, cfg *config.Config, readOnly bool, metrics 
 		opened.byName[v.Provider] = providers.Open(v.Provider, d, &providers.StoreOptions{
 			Sink: gateway.StoreMetrics{Metrics: metrics}, Logger: log, SingleGateway: v.SingleGateway,
 		})
+		opened.health = append(opened.health, gateway.HealthCheck{Provider: v.Provider, Check: opened.byName[v.Provider].Health})
 	}
 	return opened, nil
 }
