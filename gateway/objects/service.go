@@ -67,3 +67,15 @@ func New(opts *Options) *Service {
 	}
 	return s
 }
+
+// VaultOf returns the name of the vault that owns buckets of this name, whether or not there is one; "" if none does. It does no I/O.
+func (s *Service) VaultOf(bucket string) string {
+	if bucket == "" {
+		return ""
+	}
+	v, err := s.vaults.Owner(bucket)
+	if err != nil {
+		return ""
+	}
+	return v.Name()
+}

@@ -83,6 +83,6 @@ func (c *call) slowDown(l *lane, err error) error {
 	if !ok {
 		return err
 	}
-	c.h.metrics.RequestShed(l.name, short.of)
+	c.h.metrics.RequestShed(l.name, c.event.Vault(), short.of)
 	return refuse("SlowDown", "Please reduce your request rate.").setHeader("Retry-After", "1").because(err)
 }

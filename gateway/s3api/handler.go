@@ -176,6 +176,7 @@ func (c *call) serve(ctx context.Context) error {
 	if err := c.authorise(); err != nil {
 		return err
 	}
+	c.event.SetVault(c.h.objects.VaultOf(c.target.bucket))
 	if err := c.checkRequest(); err != nil {
 		return err
 	}

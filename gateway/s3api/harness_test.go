@@ -23,6 +23,7 @@ import (
 	"sallyport/gateway/auth"
 	"sallyport/gateway/cache"
 	"sallyport/gateway/objects"
+	"sallyport/gateway/telemetry"
 	"sallyport/gateway/vaults/vaultstest"
 	"sallyport/providers"
 	"sallyport/providers/driver"
@@ -60,6 +61,7 @@ type siteOptions struct {
 	plain   bool // no bucket is made
 	second  bool // a second access key with the same rights
 	quiet   bool // nothing is logged
+	metrics *telemetry.Metrics
 }
 
 func everything() []auth.Grant {
@@ -93,7 +95,7 @@ func newSite(t testing.TB, opts siteOptions) *site {
 	}
 	s.handler = New(&Options{
 		Objects: service, Credentials: credentials, Region: opts.region, Domains: opts.domains, TrustedProxies: opts.proxies, Limits: opts.limits,
-		Log: log,
+		Log: log, Metrics: opts.metrics,
 	})
 	s.server = httptest.NewUnstartedServer(s.handler)
 	s.server.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(s.log, nil), slog.LevelError)

@@ -19,6 +19,7 @@ type Event struct {
 
 	mu        sync.Mutex
 	operation string
+	vault     string
 	bucket    string
 	accessKey string
 	status    int
@@ -37,6 +38,16 @@ func (e *Event) RequestID() string { return e.requestID }
 
 // SetOperation says which row of the operation table serves the request.
 func (e *Event) SetOperation(name string) { e.set(func() { e.operation = name }) }
+
+// SetVault says whose bucket the request is about. Only names of the configuration may be given.
+func (e *Event) SetVault(name string) { e.set(func() { e.vault = name }) }
+
+// Vault returns what SetVault said, empty before.
+func (e *Event) Vault() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.vault
+}
 
 // SetBucket says which bucket the request names; what cannot be a bucket name is replaced.
 func (e *Event) SetBucket(name string) { e.set(func() { e.bucket = plausibleBucket(name) }) }
@@ -77,7 +88,7 @@ func (e *Event) Finish(ctx context.Context, logger *slog.Logger, metrics *Metric
 	e.finished = true
 	took := now.Sub(e.began)
 	if metrics != nil {
-		metrics.request(e.operation, e.status, took, e.in.Load(), e.out.Load())
+		metrics.request(e.operation, e.vault, e.status, took, e.in.Load(), e.out.Load())
 	}
 	if logger == nil {
 		return

@@ -85,7 +85,7 @@ func TestEventFinishesOnce(t *testing.T) {
 	if lines := strings.Count(out.String(), "\n"); lines != 1 {
 		t.Errorf("%d lines: %s", lines, out.String())
 	}
-	if got := value(t, metrics, "sallyport_requests_total", "operation=GetObject,status=200"); got != 1 {
+	if got := value(t, metrics, "sallyport_requests_total", "operation=GetObject,status=200,vault="); got != 1 {
 		t.Errorf("counted %v times", got)
 	}
 }

@@ -49,10 +49,10 @@ func NewMetrics(version string) *Metrics {
 	seconds := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800}
 	m := &Metrics{
 		registry:         prometheus.NewRegistry(),
-		requests:         counters("requests_total", "S3 requests answered.", "operation", "status"),
-		requestSeconds:   histograms("request_duration_seconds", "Time from the arrival of an S3 request to the end of its answer.", seconds, "operation"),
-		requestBytes:     counters("request_bytes_total", "Body bytes of S3 requests (in) and answers (out).", "operation", "direction"),
-		requestsShed:     counters("requests_shed_total", "S3 requests told to come later, by lane and what it was short of: places, memory, or share, which the access key had used up.", "lane", "short_of"),
+		requests:         counters("requests_total", "S3 requests answered.", "operation", "vault", "status"),
+		requestSeconds:   histograms("request_duration_seconds", "Time from the arrival of an S3 request to the end of its answer.", seconds, "operation", "vault"),
+		requestBytes:     counters("request_bytes_total", "Body bytes of S3 requests (in) and answers (out).", "operation", "vault", "direction"),
+		requestsShed:     counters("requests_shed_total", "S3 requests told to come later, by lane and what it was short of: places, memory, or share, which the access key had used up.", "lane", "vault", "short_of"),
 		admissionHeld:    gauges("admission_held", "What the requests of a lane hold: places and bytes of memory.", "lane", "of"),
 		admissionLimit:   gauges("admission_limit", "What the requests of a lane may hold together: places and bytes of memory.", "lane", "of"),
 		inFlight:         prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "requests_in_flight", Help: "S3 requests being served."}),
@@ -104,10 +104,10 @@ func (m *Metrics) RequestBegan() (ended func()) {
 	return m.inFlight.Dec
 }
 
-// RequestShed counts a request that was told to come later. Both labels are fixed words. A nil Metrics counts nothing.
-func (m *Metrics) RequestShed(lane, shortOf string) {
+// RequestShed counts a request that was told to come later. Lane and shortOf are fixed words; the vault is empty where a request is about none. A nil Metrics counts nothing.
+func (m *Metrics) RequestShed(lane, vault, shortOf string) {
 	if m != nil {
-		m.requestsShed.WithLabelValues(lane, shortOf).Inc()
+		m.requestsShed.WithLabelValues(lane, vault, shortOf).Inc()
 	}
 }
 
@@ -127,14 +127,14 @@ func (m *Metrics) AdmissionLimit(lane string, places, bytes int64) {
 	}
 }
 
-func (m *Metrics) request(operation string, status int, took time.Duration, in, out int64) {
+func (m *Metrics) request(operation, vault string, status int, took time.Duration, in, out int64) {
 	if operation == "" {
 		operation = "none"
 	}
-	m.requests.WithLabelValues(operation, strconv.Itoa(status)).Inc()
-	m.requestSeconds.WithLabelValues(operation).Observe(took.Seconds())
-	m.requestBytes.WithLabelValues(operation, string(In)).Add(float64(in))
-	m.requestBytes.WithLabelValues(operation, string(Out)).Add(float64(out))
+	m.requests.WithLabelValues(operation, vault, strconv.Itoa(status)).Inc()
+	m.requestSeconds.WithLabelValues(operation, vault).Observe(took.Seconds())
+	m.requestBytes.WithLabelValues(operation, vault, string(In)).Add(float64(in))
+	m.requestBytes.WithLabelValues(operation, vault, string(Out)).Add(float64(out))
 }
 
 // BackendOperation counts one call to a storage driver. The outcome is "ok" or the kind of its error.

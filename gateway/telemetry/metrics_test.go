@@ -47,6 +47,7 @@ func TestMetricsCount(t *testing.T) {
 	metrics := telemetry.NewMetrics("v1")
 	event := telemetry.NewEvent("id", "PUT", arrival)
 	event.SetOperation("PutObject")
+	event.SetVault("home")
 	event.SetStatus(200)
 	event.AddBytesIn(100)
 	event.AddBytesOut(3)
@@ -63,7 +64,7 @@ func TestMetricsCount(t *testing.T) {
 	metrics.IntegrityFailure("home")
 	metrics.ForeignObjects("home", 2)
 	metrics.ListCache("home", 5, 3)
-	metrics.RequestShed("streams", "places")
+	metrics.RequestShed("streams", "home", "places")
 	metrics.AdmissionLimit("streams", 256, 1<<20)
 	metrics.AdmissionHeld("streams", 2, 1000)
 	metrics.AdmissionHeld("streams", 1, 500)
@@ -76,11 +77,11 @@ func TestMetricsCount(t *testing.T) {
 		name, labels string
 		value        float64
 	}{
-		{"sallyport_requests_total", "operation=PutObject,status=200", 1},
-		{"sallyport_requests_total", "operation=none,status=0", 1},
-		{"sallyport_request_duration_seconds", "operation=PutObject", 1},
-		{"sallyport_request_bytes_total", "direction=in,operation=PutObject", 100},
-		{"sallyport_request_bytes_total", "direction=out,operation=PutObject", 3},
+		{"sallyport_requests_total", "operation=PutObject,status=200,vault=home", 1},
+		{"sallyport_requests_total", "operation=none,status=0,vault=", 1},
+		{"sallyport_request_duration_seconds", "operation=PutObject,vault=home", 1},
+		{"sallyport_request_bytes_total", "direction=in,operation=PutObject,vault=home", 100},
+		{"sallyport_request_bytes_total", "direction=out,operation=PutObject,vault=home", 3},
 		{"sallyport_requests_in_flight", "", 1},
 		{"sallyport_backend_operations_total", "operation=Put,outcome=ok,provider=nas", 1},
 		{"sallyport_backend_operations_total", "operation=Put,outcome=NoSpace,provider=nas", 1},
@@ -92,7 +93,7 @@ func TestMetricsCount(t *testing.T) {
 		{"sallyport_foreign_objects_total", "vault=home", 2},
 		{"sallyport_etag_cache_total", "result=hit,vault=home", 5},
 		{"sallyport_etag_cache_total", "result=miss,vault=home", 3},
-		{"sallyport_requests_shed_total", "lane=streams,short_of=places", 1},
+		{"sallyport_requests_shed_total", "lane=streams,short_of=places,vault=home", 1},
 		{"sallyport_admission_held", "lane=streams,of=places", 1},
 		{"sallyport_admission_held", "lane=streams,of=bytes", 500},
 		{"sallyport_admission_limit", "lane=streams,of=places", 256},
