@@ -85,8 +85,9 @@ type Permission struct {
 
 // Limits bound the gateway's work.
 type Limits struct {
-	Drain  time.Duration `yaml:"drain" doc:"How long a stop waits for requests under way before it cuts them, as in 30s or 5m. A cut upload leaves the old object in place."`
-	Memory Size          `yaml:"memory" doc:"Memory that this gateway may take, as in 512MiB, at least 128MiB; half of it is what requests may hold together. A container needs a ninth more. Empty: GOMEMLIMIT of the environment; without it nine tenths of the limit of the control group (container, systemd unit); without that 1GiB."`
+	DrainDelay time.Duration `yaml:"drain_delay" doc:"How long a stop goes on taking requests after /readyz has turned to 503, so that a load balancer looks and sends no more. Only with admin.address, because nobody could look otherwise. 0s: not at all."`
+	Drain      time.Duration `yaml:"drain" doc:"How long a stop waits for requests under way before it cuts them, as in 30s or 5m. A cut upload leaves the old object in place."`
+	Memory     Size          `yaml:"memory" doc:"Memory that this gateway may take, as in 512MiB, at least 128MiB; half of it is what requests may hold together. A container needs a ninth more. Empty: GOMEMLIMIT of the environment; without it nine tenths of the limit of the control group (container, systemd unit); without that 1GiB."`
 }
 
 // Log says what is logged.
@@ -100,7 +101,7 @@ func Default() *Config {
 	return &Config{
 		Region: "us-east-1",
 		Listen: Listen{Address: "127.0.0.1:9710"},
-		Limits: Limits{Drain: 30 * time.Second},
+		Limits: Limits{DrainDelay: 5 * time.Second, Drain: 30 * time.Second},
 		Log:    Log{Level: "info", Format: "text"},
 	}
 }

@@ -97,7 +97,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Region != "us-east-1" || c.Listen.Address != "127.0.0.1:9710" || c.Limits.Drain != 30*time.Second || c.Log.Level != "info" || c.Log.Format != "text" || c.Admin.Address != "" {
+	if c.Region != "us-east-1" || c.Listen.Address != "127.0.0.1:9710" || c.Limits.Drain != 30*time.Second || c.Limits.DrainDelay != 5*time.Second || c.Log.Level != "info" || c.Log.Format != "text" || c.Admin.Address != "" {
 		t.Errorf("%+v", c)
 	}
 }
@@ -202,6 +202,8 @@ func TestSingleMistakes(t *testing.T) {
 		{"ops: [read]", "ops: []", []string{"16 credentials[1].allow[0].ops"}},
 		{`buckets: ["*"], ops: [read]`, `ops: [read]`, []string{"16 credentials[1].allow[0].buckets"}},
 		{"drain: 90s", "drain: -1s", []string{"17 limits.drain"}},
+		{"drain: 90s", "drain_delay: -1s", []string{"17 limits.drain_delay"}},
+		{"drain: 90s", "drain_delay: 61m", []string{"17 limits.drain_delay"}},
 		{"drain: 90s", "drain: 25h", []string{"17 limits.drain"}},
 		{"drain: 90s", "memory: 127MiB", []string{"17 limits.memory"}},
 		{"drain: 90s", "memory: 512MB", []string{"17 limits.memory"}},

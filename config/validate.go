@@ -19,6 +19,7 @@ const (
 	maxAccessKey  = 128
 	minSecretKey  = 8
 	maxDrain      = 24 * time.Hour
+	maxDrainDelay = time.Hour
 	minMemory     = 128 << 20
 )
 
@@ -75,6 +76,9 @@ func (c *Config) surfaceProblems() Problems {
 		if host, _, err := net.SplitHostPort(c.Admin.Address); c.Admin.Pprof && err == nil && !isLoopback(host) {
 			r.add("admin.pprof", "profiles are served on a loopback address only; listen on 127.0.0.1 and reach it through ssh")
 		}
+	}
+	if c.Limits.DrainDelay < 0 || c.Limits.DrainDelay > maxDrainDelay {
+		r.add("limits.drain_delay", "want a duration between 0s and %s", "1h")
 	}
 	if c.Limits.Drain < 0 || c.Limits.Drain > maxDrain {
 		r.add("limits.drain", "want a duration between 0s and %s", "24h")

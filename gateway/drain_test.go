@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -190,5 +191,87 @@ func TestStopIsNotTheClientsFault(t *testing.T) {
 	}
 	if text := log.String(); !strings.Contains(text, "status=503 code=ServiceUnavailable") || strings.Contains(text, "IncompleteBody") {
 		t.Errorf("the log:\n%s", text)
+	}
+}
+
+// TestStopLetsLoadBalancersLook: from the signal on /readyz says no, and for a while new connections are still answered, and then closed.
+func TestStopLetsLoadBalancersLook(t *testing.T) {
+	s, socket, admin := newServer(t)
+	s.opts.DrainDelay = time.Hour
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	if closes := answeredOnce(t, socket); closes {
+		t.Error("before the stop a connection is not kept")
+	}
+	stop()
+	for {
+		status, text := get(t, admin.URL()+"/readyz")
+		if status == http.StatusServiceUnavailable && strings.Contains(text, "draining") {
+			break
+		}
+		if status != http.StatusOK {
+			t.Fatalf("/readyz: %d %s", status, text)
+		}
+	}
+	for range 3 {
+		if closes := answeredOnce(t, socket); !closes {
+			t.Error("a client is not sent away")
+		}
+	}
+	select {
+	case err := <-ended:
+		t.Fatalf("it ended before anybody could look: %v", err)
+	default:
+	}
+	if err := socket.Close(); err != nil { // else the test would take the hour
+		t.Fatal(err)
+	}
+	if err := <-ended; err == nil {
+		t.Error("the lost socket is not told")
+	}
+}
+
+// answeredOnce asks without a signature over a new connection, and reports whether the answer ends it.
+func answeredOnce(t *testing.T, socket *Socket) (closes bool) {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get(socket.URL() + "/bucket/key") //nolint:noctx // a test against loopback
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusForbidden {
+		t.Errorf("answered with %d", resp.StatusCode)
+	}
+	return resp.Close
+}
+
+// TestStopDoesNotWaitForNobody: the delay ends by itself, and there is none where nobody can ask.
+func TestStopDoesNotWaitForNobody(t *testing.T) {
+	for _, asked := range []bool{false, true} {
+		s, socket, admin := newServer(t)
+		s.opts.DrainDelay = time.Hour
+		if asked {
+			s.opts.DrainDelay = 50 * time.Millisecond
+		} else {
+			s.admin = nil
+			if err := admin.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx) }()
+		answeredOnce(t, socket)
+		began := time.Now()
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); asked && took < s.opts.DrainDelay {
+			t.Errorf("it took requests for %s only", took)
+		}
 	}
 }

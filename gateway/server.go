@@ -38,6 +38,7 @@ type Options struct {
 	StateDir       string
 	Sweepers       []Sweeper     // what the drivers leave behind is swept with the uploads
 	Health         []HealthCheck // what /readyz tells besides
+	DrainDelay     time.Duration // how long a stop goes on taking requests, so that whoever asks /readyz can send them elsewhere; unused without Admin
 	Drain          time.Duration // how long a stop waits for requests under way; 0 = DefaultDrain
 	Memory         Memory        // what requests are kept within; zero = DefaultMemory
 	Metrics        *telemetry.Metrics
@@ -87,7 +88,7 @@ const (
 
 var (
 	errStarting = errors.New("starting")
-	errDraining = errors.New("draining: it stops when the requests under way are done")
+	errDraining = errors.New("draining: it stops soon, when the requests under way are done")
 )
 
 // ready returns nil, or why no requests should be sent to a server in this phase.
@@ -114,7 +115,7 @@ func New(opts *Options) *Server {
 		Limits: s3api.Limits{Memory: opts.Memory.forRequests()}, Metrics: opts.Metrics, Log: opts.Log,
 	})
 	s := &Server{objects: service, cache: etags, opts: opts, s3Calls: newUnderWay(handler)}
-	s.s3 = newHTTPServer(s.s3Calls, opts.Log)
+	s.s3 = newHTTPServer(s.sendingAway(s.s3Calls), opts.Log)
 	s.enter(starting)
 	if opts.Admin != nil {
 		s.admin = newHTTPServer(admin.New(&admin.Options{Ready: s.ready, Notes: s.notes, Metrics: opts.Metrics, Pprof: opts.Pprof}), opts.Log)
@@ -153,13 +154,44 @@ func (s *Server) Run(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
+		s.enter(draining)
+		stopBackground()
+		err = s.letLook(failed)
 	case err = <-failed:
+		s.enter(draining)
+		stopBackground()
 	}
-	s.enter(draining)
-	stopBackground()
 	err = errors.Join(err, s.drain(context.WithoutCancel(ctx)))
 	work.Wait()
 	return err
+}
+
+// letLook goes on serving for DrainDelay: a port that closes before a load balancer has seen /readyz turn makes errors of requests that another gateway
+// would have answered.
+func (s *Server) letLook(failed <-chan error) error {
+	if s.admin == nil || s.opts.DrainDelay <= 0 {
+		return nil
+	}
+	s.opts.Log.Info("stopping: not ready any more, and taking requests until load balancers have seen it", telemetry.Millis(s.opts.DrainDelay))
+	looked := time.NewTimer(s.opts.DrainDelay)
+	defer looked.Stop()
+	select {
+	case <-looked.C:
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
+
+// sendingAway has clients leave connections that are kept alive, from the moment on when a stop begins: a connection that is closed between two
+// requests may meet the second one on its way.
+func (s *Server) sendingAway(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if phase(s.phase.Load()) == draining {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (s *Server) drain(ctx context.Context) error {

@@ -100,7 +100,10 @@ type shippedConfig struct {
 		AccessKey     string `yaml:"access_key"`
 		SecretKeyFile string `yaml:"secret_key_file"`
 	}
-	Limits struct{ Drain time.Duration }
+	Limits struct {
+		DrainDelay time.Duration `yaml:"drain_delay"`
+		Drain      time.Duration
+	}
 }
 
 func readShipped(t testing.TB, name string) *shippedConfig {
@@ -180,8 +183,8 @@ func TestComposeFile(t *testing.T) {
 	if p := gateway.Ports; len(p) != 1 || p[0].Target != portOf(t, config.Listen.Address) || p[0].Published != strconv.Itoa(p[0].Target) {
 		t.Errorf("published are %+v, served is %s", p, config.Listen.Address)
 	}
-	if grace, err := time.ParseDuration(gateway.StopGrace); err != nil || grace < config.Limits.Drain+20*time.Second {
-		t.Errorf("a stop is cut after %s, and draining takes %s: %v", gateway.StopGrace, config.Limits.Drain, err)
+	if grace, err := time.ParseDuration(gateway.StopGrace); err != nil || grace < config.Limits.DrainDelay+config.Limits.Drain+20*time.Second {
+		t.Errorf("a stop is cut after %s, and draining takes %s and %s: %v", gateway.StopGrace, config.Limits.DrainDelay, config.Limits.Drain, err)
 	}
 	if !gateway.ReadOnly || !slices.Equal(gateway.Command, []string{"serve", "--config", "/etc/sallyport/sallyport.yaml"}) {
 		t.Errorf("the gateway: read-only %v, %q", gateway.ReadOnly, gateway.Command)

@@ -430,11 +430,11 @@ func TestUnit(t *testing.T) {
 		}
 	}
 	config := readShipped(t, "systemd/sallyport.yaml")
-	seconds := int(config.Limits.Drain.Seconds())
+	seconds := int((config.Limits.DrainDelay + config.Limits.Drain).Seconds())
 	for name, want := range map[string]string{
 		"ExecStart": "/usr/local/bin/sallyport serve --config /etc/sallyport/sallyport.yaml", "User": "sallyport", "NoNewPrivileges": "yes", "ProtectSystem": "strict",
 		"ProtectHome": "yes", "LimitNOFILE": "65536", "LimitCORE": "0", "CapabilityBoundingSet": "", "UMask": "0077", "StateDirectory": "sallyport",
-		"TimeoutStopSec": fmt.Sprint(seconds + 30), "RestartPreventExitStatus": "2", "MemoryDenyWriteExecute": "yes",
+		"TimeoutStopSec": fmt.Sprint(seconds + 25), "RestartPreventExitStatus": "2", "MemoryDenyWriteExecute": "yes",
 	} {
 		if got := unit["[Service]"+name]; len(got) != 1 || got[0] != want {
 			t.Errorf("%s is %q, want %q", name, got, want)

@@ -40,6 +40,7 @@ func newLinearFleet(t *testing.T, provider string, gateways int) *linearFleet {
 state_dir: %q
 listen: {address: "127.0.0.1:0"}
 admin: {address: "127.0.0.1:0"}
+limits: {drain_delay: 0s}
 providers: {backend: %s}
 vaults: [{name: main, provider: backend, buckets: ["*"], unlock: {key_file: %q}}]
 credentials:

@@ -65,6 +65,7 @@ func (m *onMinIO) config(t testing.TB, name, provider string) string {
 state_dir: %q
 listen: {address: "127.0.0.1:0"}
 admin: {address: "127.0.0.1:0"}
+limits: {drain_delay: 0s}
 providers: {storage: %s}
 vaults: [{name: main, provider: storage, buckets: ["*"], unlock: {key_file: %q}}]
 credentials:

@@ -60,7 +60,7 @@ listen: {address: "127.0.0.1:0"}
 admin: {address: "127.0.0.1:0"}
 providers: {disk: {type: local, path: %q, durability: off}}
 vaults: [{name: main, provider: disk, buckets: ["*"], unlock: {key_file: %q}}]
-limits: {memory: %dMiB}
+limits: {memory: %dMiB, drain_delay: 0s}
 log: {level: warn, format: json}
 credentials:
 `, filepath.Join(dir, "state"), s.root, s.keyFile, overloadMemory>>20)

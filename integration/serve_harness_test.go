@@ -92,6 +92,7 @@ func newServerOver(t testing.TB, dir string, withTLS bool, provider, more string
 state_dir: %q
 listen: {address: "127.0.0.1:0"%s}
 admin: {address: "127.0.0.1:0"}
+limits: {drain_delay: 0s}
 domains: [s3.test]
 providers: {storage: %s}
 vaults: [{name: main, provider: storage, buckets: ["*"], unlock: {key_file: %q}%s}]

@@ -63,7 +63,8 @@ func (c *serveCommand) Run(ctx context.Context, stdio *Stdio) (err error) {
 	memory := ownMemory(int64(cfg.Limits.Memory), log)
 	server := gateway.New(&gateway.Options{
 		Vaults: all, Credentials: credentials, Region: cfg.Region, Domains: cfg.Domains, TrustedProxies: proxies, Socket: sockets.s3,
-		Admin: sockets.admin, Pprof: cfg.Admin.Pprof, StateDir: cfg.StateDir, Sweepers: opened.sweepers, Health: opened.health, Drain: cfg.Limits.Drain, Memory: memory, Metrics: metrics, Log: log,
+		Admin: sockets.admin, Pprof: cfg.Admin.Pprof, StateDir: cfg.StateDir, Sweepers: opened.sweepers, Health: opened.health,
+		DrainDelay: cfg.Limits.DrainDelay, Drain: cfg.Limits.Drain, Memory: memory, Metrics: metrics, Log: log,
 	})
 	log.Info("serving S3", telemetry.Address(sockets.s3.URL()))
 	stdio.announce("serving", sockets.s3)
