@@ -62,6 +62,7 @@ const DefaultDrain = 30 * time.Second
 const (
 	sweepInterval = time.Hour
 	flushInterval = time.Minute
+	renewInterval = 5 * time.Minute // a list of the backend each time
 	flushTimeout  = 10 * time.Second
 	leaveWithin   = time.Second // after the backend's answer
 )
@@ -224,11 +225,13 @@ func (s *Server) finishCommits(ctx context.Context) {
 	}
 }
 
-// maintain sweeps leftovers at start and hourly, and writes the ETag cache now and then.
+// maintain sweeps leftovers at start and hourly, writes the ETag cache now and then, and looks for vault files that were made elsewhere: a gateway
+// that only writes meets nothing else that would tell it.
 func (s *Server) maintain(ctx context.Context) {
-	sweep, flush := time.NewTicker(sweepInterval), time.NewTicker(flushInterval)
+	sweep, flush, renew := time.NewTicker(sweepInterval), time.NewTicker(flushInterval), time.NewTicker(renewInterval)
 	defer sweep.Stop()
 	defer flush.Stop()
+	defer renew.Stop()
 	s.sweep(ctx)
 	for {
 		select {
@@ -236,10 +239,20 @@ func (s *Server) maintain(ctx context.Context) {
 			return
 		case <-sweep.C:
 			s.sweep(ctx)
+		case <-renew.C:
+			s.renew(ctx)
 		case <-flush.C:
 			if err := s.cache.Flush(); err != nil {
 				s.opts.Log.Warn("the ETag cache could not be written; lists after a restart will be slower", telemetry.Error(err))
 			}
+		}
+	}
+}
+
+func (s *Server) renew(ctx context.Context) {
+	for _, v := range s.opts.Vaults {
+		if _, err := v.Renew(ctx); err != nil && ctx.Err() == nil {
+			s.opts.Log.Warn("no newer vault file was taken; the next look is in some minutes", telemetry.Vault(v.Name()), telemetry.Error(err))
 		}
 	}
 }

@@ -161,9 +161,26 @@ func openVaults(ctx context.Context, cfg *config.Config, opened *stores, metrics
 		if generation, ok := v.Generation(); ok {
 			metrics.VaultOpened(c.Name, generation)
 		}
+		if renewable(cfg, c) {
+			v.RenewBy(&vaults.Renewal{
+				Unlock: func(ctx context.Context) (vaults.Unlock, error) { return configuredUnlock(ctx, stdio, cfg, c) },
+				Done: func(generation uint64) {
+					debug.FreeOSMemory()
+					metrics.VaultOpened(c.Name, generation)
+				},
+			})
+		}
 		all = append(all, v)
 	}
 	return all, nil
+}
+
+// memoryForPasswords is the memory beside which Argon2id's 256 MiB have room when requests and caches hold all they may.
+const memoryForPasswords = 768 << 20
+
+// renewable reports whether a vault file that was made elsewhere can be opened while the gateway serves: without asking anybody, and within its memory.
+func renewable(cfg *config.Config, v *config.Vault) bool {
+	return v.Unlock.KeyFile != "" || v.Unlock.PasswordFile != "" && gateway.FindMemory(int64(cfg.Limits.Memory), os.DirFS("/")).Bytes >= memoryForPasswords
 }
 
 // configuredUnlock reads what opens a vault of the configuration, and asks when the configuration does not say.

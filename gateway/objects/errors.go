@@ -110,7 +110,7 @@ func classify(err error) *Error {
 	}{
 		{vaults.ErrNoSuchBucket, NoSuchBucket, "the bucket does not exist"},
 		{vaults.ErrBucketExists, BucketExists, "the bucket exists already and is yours"},
-		{vault.ErrUnknownEpoch, Damaged, "the record of the bucket is sealed under an epoch that this gateway's vault file does not know: restart the gateway if the vault's password was changed elsewhere since it was started; else the record was altered"},
+		{vault.ErrUnknownEpoch, Damaged, "the record of the bucket is sealed under an epoch that this gateway's vault file does not know: if the vault's password was changed elsewhere, see that this gateway's configuration names the key or the new password, and restart it; else the record was altered"},
 		{vaults.ErrBucketRecord, Damaged, "the record of the bucket does not verify: put back an intact copy of its file below .sallyport/buckets/, or remove that file and create the bucket again; the bucket's objects are not touched by either"},
 		{vaults.ErrNoVault, InvalidBucketName, "no vault of this gateway takes buckets of this name"},
 		{vaults.ErrLocked, Locked, "the vault is locked; unlock it at the gateway"},

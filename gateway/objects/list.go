@@ -238,7 +238,7 @@ func (s *Service) readTail(ctx context.Context, b *vaults.Bucket, view *cache.Vi
 	}
 	inTail := ""
 	if r.id, err = object.ParseTailHeader(r.end); err == nil && r.id.Mode == object.ModeVault {
-		if err = r.openTail(nil); err == nil {
+		if err = r.openTail(ctx, nil); err == nil {
 			inTail = r.meta.ETag
 		}
 	}

@@ -2,6 +2,9 @@ package objects_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/md5"
+	"encoding/hex"
 	"errors"
 	"io"
 	"strings"
@@ -17,9 +20,14 @@ import (
 	"sallyport/providers/mem"
 )
 
-// TestPasswordChangedElsewhere is what docs/operations.md says of it: a gateway keeps the vault file of its start, what was sealed with newer keys
-// it calls damaged and leaves alone, and opened again it reads all.
+// TestPasswordChangedElsewhere is what docs/operations.md says of it: a gateway that cannot open the newer vault file by itself keeps that of its start,
+// what was sealed with newer keys it calls damaged and leaves alone, and opened again it reads all. One that can reads all at once.
 func TestPasswordChangedElsewhere(t *testing.T) {
+	t.Run("asked for", func(t *testing.T) { passwordChangedElsewhere(t, false) })
+	t.Run("in the configuration", func(t *testing.T) { passwordChangedElsewhere(t, true) })
+}
+
+func passwordChangedElsewhere(t *testing.T, renews bool) {
 	store := providers.Open("shared", mem.New(&mem.Options{MaxKey: 2048}), &providers.StoreOptions{})
 	unlock := vaults.Unlock{Key: vaultstest.Key(t)}
 	gatewayOn := func() (*vaults.Vault, *objects.Service) {
@@ -48,6 +56,12 @@ func TestPasswordChangedElsewhere(t *testing.T) {
 		return err
 	}
 	staying, before := gatewayOn()
+	var renewing []*objects.Service
+	for range 6 {
+		v, s := gatewayOn()
+		v.RenewBy(&vaults.Renewal{Unlock: func(context.Context) (vaults.Unlock, error) { return unlock, nil }})
+		renewing = append(renewing, s)
+	}
 	if err := before.CreateBucket(t.Context(), "bucket"); err != nil {
 		t.Fatal(err)
 	}
@@ -61,6 +75,10 @@ func TestPasswordChangedElsewhere(t *testing.T) {
 	_, after := gatewayOn()
 	put(after, "second")
 	put(before, "third") // under the keys from before
+	if renews {
+		sameEverywhere(t, after, renewing)
+		return
+	}
 	for _, key := range []string{"first", "second", "third"} {
 		if err := get(after, key); err != nil {
 			t.Errorf("%s at a gateway that was started afterwards: %v", key, err)
@@ -90,5 +108,50 @@ func TestPasswordChangedElsewhere(t *testing.T) {
 	}
 	if err := get(before, "second"); err != nil {
 		t.Errorf("after it was opened again: %v", err)
+	}
+}
+
+// sameEverywhere asks gateways that run since before the change, each for something else: with that it meets the new keys for the first time.
+func sameEverywhere(t *testing.T, after *objects.Service, before []*objects.Service) {
+	t.Helper()
+	if err := after.CreateBucket(t.Context(), "new-bucket"); err != nil {
+		t.Fatal(err)
+	}
+	upload, err := after.CreateUpload(t.Context(), &objects.CreateUploadInput{Bucket: "bucket", Key: "parts"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := objects.UploadRef{Bucket: "bucket", Key: "parts", UploadID: upload}
+	object := &objects.GetInput{Bucket: "bucket", Key: "second"}
+	sum := md5.Sum([]byte("content of second"))
+	etag := hex.EncodeToString(sum[:])
+	for i, ask := range []func(s *objects.Service) error{
+		func(s *objects.Service) error { _, err := s.HeadBucket(t.Context(), "new-bucket"); return err },
+		func(s *objects.Service) error {
+			_, err := s.ListParts(t.Context(), &objects.ListPartsInput{UploadRef: ref, Limit: 1})
+			return err
+		},
+		func(s *objects.Service) error {
+			out, err := s.ListUploads(t.Context(), &objects.ListUploadsInput{Bucket: "bucket", Limit: 10})
+			if err == nil && len(out.Uploads) != 1 {
+				t.Errorf("%d uploads are listed", len(out.Uploads))
+			}
+			return err
+		},
+		func(s *objects.Service) error { _, err := s.Head(t.Context(), object); return err },
+		func(s *objects.Service) error {
+			out, err := s.List(t.Context(), &objects.ListInput{Bucket: "bucket", Prefix: "second", Limit: 10})
+			if err == nil && (len(out.Objects) != 1 || out.Objects[0].ETag != etag) {
+				t.Errorf("the list shows %+v, not %s", out.Objects, etag)
+			}
+			return err
+		},
+		func(s *objects.Service) error {
+			return s.Delete(t.Context(), &objects.DeleteInput{Bucket: "bucket", Key: "second", IfMatch: etag})
+		},
+	} {
+		if err := ask(before[i]); err != nil {
+			t.Errorf("question %d to a gateway that ran all the time: %v", i, err)
+		}
 	}
 }

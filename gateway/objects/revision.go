@@ -90,7 +90,7 @@ func (s *Service) openRevision(ctx context.Context, at *place, customer *Custome
 		r.close()
 		return nil, err
 	}
-	if err := r.openTail(customer); err != nil {
+	if err := r.openTail(ctx, customer); err != nil {
 		err = s.explain(ctx, r, err)
 		r.close()
 		return nil, err
@@ -167,7 +167,7 @@ func readWhole(body io.ReadCloser, end []byte) error {
 }
 
 // openTail checks and opens the tail at the end of r.end, and that the object belongs to this vault and under this name.
-func (r *storedRevision) openTail(customer *CustomerKey) error {
+func (r *storedRevision) openTail(ctx context.Context, customer *CustomerKey) error {
 	tail := r.end[max(0, len(r.end)-object.TailSize):]
 	var err error
 	if r.id, err = object.ParseTailHeader(tail); err != nil {
@@ -176,7 +176,7 @@ func (r *storedRevision) openTail(customer *CustomerKey) error {
 	if _, ok := object.PlainSize(r.info.Size); !ok {
 		return object.ErrDamaged
 	}
-	if r.secret, err = secretOf(r.bucket.Vault, r.id, customer); err != nil {
+	if r.secret, err = secretOf(ctx, r.bucket.Vault, r.id, customer); err != nil {
 		return err
 	}
 	key := r.secret.TailKey()
@@ -195,7 +195,7 @@ func (r *storedRevision) openTail(customer *CustomerKey) error {
 }
 
 // secretOf finds the secret of an object by the clear bytes of its tail, with the vault's key or the customer's.
-func secretOf(v *vaults.Vault, id object.Identity, customer *CustomerKey) (keys.ObjectSecret, error) {
+func secretOf(ctx context.Context, v *vaults.Vault, id object.Identity, customer *CustomerKey) (keys.ObjectSecret, error) {
 	vaultID, err := v.ID()
 	if err != nil {
 		return keys.ObjectSecret{}, err
@@ -209,6 +209,9 @@ func secretOf(v *vaults.Vault, id object.Identity, customer *CustomerKey) (keys.
 		return keys.CustomerObjectSecret(*customer, id.Salt), nil
 	case customer != nil:
 		return keys.ObjectSecret{}, refuse(CustomerKeyUnwanted, "the object is not sealed with a customer key")
+	}
+	if err := v.LearnEpoch(ctx, id.Epoch); err != nil {
+		return keys.ObjectSecret{}, err
 	}
 	return v.ObjectSecret(id)
 }
@@ -232,7 +235,7 @@ func (s *Service) explain(ctx context.Context, r *storedRevision, err error) err
 	case errors.Is(err, object.ErrDamaged):
 		return s.damaged(r.place, "the stored object does not verify: it was altered, cut or extended", err)
 	case errors.Is(err, vaults.ErrUnknownEpoch):
-		return s.damaged(r.place, fmt.Sprintf("the stored object is sealed under epoch %d, which this gateway's vault file does not know: restart the gateway if the vault's password was changed elsewhere since it was started; else it was altered", r.id.Epoch), err)
+		return s.damaged(r.place, fmt.Sprintf("the stored object is sealed under epoch %d, which this gateway's vault file does not know: if the vault's password was changed elsewhere, see that this gateway's configuration names the key or the new password, and restart it; else it was altered", r.id.Epoch), err)
 	}
 	return err
 }

@@ -89,18 +89,18 @@ func TestFirstNoteIsHeldToItsName(t *testing.T) {
 	if err != nil || len(notes) != 1 {
 		t.Fatalf("%d notes, %v", len(notes), err)
 	}
-	if _, err := openFirstNote(at, id, notes[0].Data); err != nil {
+	if _, err := openFirstNote(t.Context(), at, id, notes[0].Data); err != nil {
 		t.Fatal(err)
 	}
-	_, err = openFirstNote(w.place("other"), id, notes[0].Data)
+	_, err = openFirstNote(t.Context(), w.place("other"), id, notes[0].Data)
 	wantKind(t, "another key", fail("", "", err), NoSuchUpload)
 	elsewhere := *at
 	elsewhere.bucket = &vaults.Bucket{}
 	*elsewhere.bucket = *at.bucket
 	elsewhere.bucket.Name = "another-bucket"
-	_, err = openFirstNote(&elsewhere, id, notes[0].Data)
+	_, err = openFirstNote(t.Context(), &elsewhere, id, notes[0].Data)
 	wantKind(t, "another bucket", fail("", "", err), NoSuchUpload)
-	if _, err := openFirstNote(at, id+"x", notes[0].Data); err == nil {
+	if _, err := openFirstNote(t.Context(), at, id+"x", notes[0].Data); err == nil {
 		t.Error("a note opens for another upload")
 	}
 }

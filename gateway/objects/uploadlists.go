@@ -95,7 +95,7 @@ func (s *Service) listUploads(ctx context.Context, in *ListUploadsInput) (*ListU
 				out.NextKeyMarker, out.NextUploadMarker = prefix, ""
 				continue
 			}
-			info, err := s.uploadInfo(b, key, up)
+			info, err := s.uploadInfo(ctx, b, key, up)
 			if err != nil {
 				return nil, err
 			}
@@ -112,9 +112,9 @@ func (s *Service) listUploads(ctx context.Context, in *ListUploadsInput) (*ListU
 }
 
 // uploadInfo opens an upload's first note. One that does not verify is left out, with an alarm: it cannot be gone on with anyway.
-func (s *Service) uploadInfo(b *vaults.Bucket, key string, up *providers.OpenUpload) (*UploadInfo, error) {
+func (s *Service) uploadInfo(ctx context.Context, b *vaults.Bucket, key string, up *providers.OpenUpload) (*UploadInfo, error) {
 	at := &place{bucket: b, key: key, backendKey: up.Key}
-	u, err := openFirstNote(at, up.ID, up.Note.Data)
+	u, err := openFirstNote(ctx, at, up.ID, up.Note.Data)
 	if errors.Is(err, vaults.ErrLocked) {
 		return nil, err
 	}

@@ -107,7 +107,7 @@ func (s *Service) readUpload(ctx context.Context, at *place, ref *UploadRef) (*u
 	}
 	for _, n := range notes {
 		if n.Name == providers.FirstNote && len(n.Data) > 0 {
-			u, err := openFirstNote(at, ref.UploadID, n.Data)
+			u, err := openFirstNote(ctx, at, ref.UploadID, n.Data)
 			if err != nil {
 				return nil, nil, nil, s.explainNote(at, err)
 			}
@@ -131,12 +131,15 @@ func readNotes(ctx context.Context, at *place, uploadID string) ([]providers.Par
 }
 
 // openFirstNote opens what was written when the upload was created, and holds it to the key it is asked for under.
-func openFirstNote(at *place, uploadID string, data []byte) (*upload, error) {
+func openFirstNote(ctx context.Context, at *place, uploadID string, data []byte) (*upload, error) {
 	id, err := object.ParseNoteHeader(data)
 	if err != nil {
 		return nil, err
 	}
 	if id.VaultID, err = at.bucket.Vault.ID(); err != nil {
+		return nil, err
+	}
+	if err := at.bucket.Vault.LearnEpoch(ctx, id.Epoch); err != nil {
 		return nil, err
 	}
 	u := &upload{place: at, Upload: object.Upload{Identity: id, ID: uploadID}}
@@ -165,7 +168,7 @@ func (s *Service) explainNote(at *place, err error) error {
 		return s.damaged(at, "what is stored of the upload does not verify; abort it and upload again", err)
 	}
 	if errors.Is(err, vaults.ErrUnknownEpoch) {
-		return s.damaged(at, "what is stored of the upload is sealed under an epoch that this gateway's vault file does not know: restart the gateway if the vault's password was changed elsewhere since it was started; else it was altered", err)
+		return s.damaged(at, "what is stored of the upload is sealed under an epoch that this gateway's vault file does not know: if the vault's password was changed elsewhere, see that this gateway's configuration names the key or the new password, and restart it; else it was altered", err)
 	}
 	return err
 }

@@ -187,7 +187,7 @@ func (s *Service) current(ctx context.Context, at *place, want string) (etag, re
 		return object.OpaqueETag(info.ETag), info.ETag, nil
 	}
 	r := &storedRevision{place: at, info: info, end: end}
-	if err := r.openTail(nil); err != nil {
+	if err := r.openTail(ctx, nil); err != nil {
 		return "", "", s.explain(ctx, r, err)
 	}
 	return shownETag(policy, r.id.Mode, r.meta.ETag, info.ETag), info.ETag, nil

@@ -95,6 +95,11 @@ func (v *Vault) readBucket(ctx context.Context, name string) (*Bucket, error) {
 		return nil, fmt.Errorf("read bucket record %q: %d bytes, more than any record has: %w", key, info.Size, ErrBucketRecord)
 	}
 	record, err := ring.opened.OpenBucket(key, sealed)
+	if errors.Is(err, vault.ErrUnknownEpoch) {
+		if ring, err = v.renewed(ctx, err); err == nil {
+			record, err = ring.opened.OpenBucket(key, sealed)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open record of bucket %q: %w: %w", name, ErrBucketRecord, err)
 	}

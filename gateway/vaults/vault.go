@@ -32,6 +32,10 @@ type Vault struct {
 	hasher   *vault.Hasher
 	log      *slog.Logger
 
+	renewal  *Renewal
+	renewing chan struct{} // has room for one, who renews
+	refused  refusal       // guarded by renewing
+
 	mu   sync.RWMutex
 	ring *ring // nil = locked
 }
@@ -52,6 +56,7 @@ type epochKeys struct {
 func New(opts *Options) *Vault {
 	v := &Vault{
 		name: opts.Name, store: opts.Store, patterns: append([]string(nil), opts.Patterns...), state: opts.State, hasher: opts.Hasher, log: opts.Log,
+		renewing: make(chan struct{}, 1),
 	}
 	if v.log == nil {
 		v.log = slog.New(slog.DiscardHandler)
@@ -153,7 +158,7 @@ func (v *Vault) NewIdentity(mode object.Mode) (object.Identity, error) {
 }
 
 // ObjectSecret returns the secret of an object in mode V. An epoch that the loaded vault file lacks is ErrUnknownEpoch: the vault was changed
-// elsewhere since it was opened, and is to be opened again.
+// elsewhere since it was opened; see LearnEpoch.
 func (v *Vault) ObjectSecret(id object.Identity) (keys.ObjectSecret, error) {
 	k, err := v.epoch(id.Epoch)
 	if err != nil {

@@ -1,0 +1,153 @@
+package vaults_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"sallyport/config/secret"
+	"sallyport/crypto/object"
+	"sallyport/crypto/vault"
+	"sallyport/gateway/vaults"
+)
+
+// changeElsewhere has another gateway change the password, which begins a new epoch.
+func changeElsewhere(t *testing.T, r *root, password string) {
+	t.Helper()
+	if err := r.vault("").SetPassword(t.Context(), withKey(t), secret.NewString(password), "password", true); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newest returns the identity of an object that a gateway started now would seal.
+func newest(t *testing.T, r *root) object.Identity {
+	t.Helper()
+	v := r.vault("")
+	if err := v.Open(t.Context(), withKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	id, err := v.NewIdentity(object.ModeVault)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// TestRenew: a vault that is open takes the newer file when it meets its epoch, and seals under it from then on.
+func TestRenew(t *testing.T) {
+	r := newRoot(t)
+	r.create(firstPassword)
+	v := r.vault(r.state)
+	if err := v.Open(t.Context(), withPassword(firstPassword)); err != nil {
+		t.Fatal(err)
+	}
+	before, err := v.NewIdentity(object.ModeVault)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := v.ObjectSecret(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, read := firstPassword, 0
+	var taken []uint64
+	now := time.Unix(1_800_000_000, 0)
+	v.RenewBy(&vaults.Renewal{
+		Unlock: func(context.Context) (vaults.Unlock, error) { read++; return withPassword(password), nil },
+		Done:   func(generation uint64) { taken = append(taken, generation) },
+		Now:    func() time.Time { return now },
+	})
+	if renewed, err := v.Renew(t.Context()); renewed || err != nil || read != 0 {
+		t.Errorf("nothing is newer: %v, %v, read %d times", renewed, err, read)
+	}
+	changeElsewhere(t, r, secondPassword)
+	id := newest(t, r)
+
+	// The configuration still names the old password. It is tried once a minute, however many ask.
+	for range 3 {
+		if err := v.LearnEpoch(t.Context(), id.Epoch); !errors.Is(err, vaults.ErrUnknownEpoch) || !errors.Is(err, vault.ErrWrongKey) {
+			t.Errorf("with the old password: %v", err)
+		}
+	}
+	if read != 1 {
+		t.Errorf("the old password was tried %d times", read)
+	}
+	if _, err := v.ObjectSecret(before); err != nil {
+		t.Errorf("the vault is not open any more: %v", err)
+	}
+	password = secondPassword
+	now = now.Add(time.Minute)
+	if err := v.LearnEpoch(t.Context(), id.Epoch); err != nil {
+		t.Fatal(err)
+	}
+	if generation, _ := v.Generation(); !slices.Equal(taken, []uint64{generation}) {
+		t.Errorf("generations %v were told, open is %d", taken, generation)
+	}
+	if _, err := v.ObjectSecret(id); err != nil {
+		t.Errorf("what was sealed elsewhere: %v", err)
+	}
+	if again, err := v.ObjectSecret(before); err != nil || !again.Equal(old) {
+		t.Errorf("what was sealed before: %v", err)
+	}
+	if next, err := v.NewIdentity(object.ModeVault); err != nil || next.Epoch != id.Epoch {
+		t.Errorf("it seals under epoch %d, %v; the newest is %d", next.Epoch, err, id.Epoch)
+	}
+	// An epoch that nobody knows is somebody's invention.
+	if err := v.LearnEpoch(t.Context(), id.Epoch+1); !errors.Is(err, vaults.ErrUnknownEpoch) || read != 2 {
+		t.Errorf("%v, and what opens the vault was read %d times", err, read)
+	}
+}
+
+// TestRenewReadsBuckets: the record of a bucket that was made under the new keys.
+func TestRenewReadsBuckets(t *testing.T) {
+	for _, told := range []bool{false, true} {
+		r := newRoot(t)
+		r.create(firstPassword)
+		v := r.vault(r.state)
+		if err := v.Open(t.Context(), withKey(t)); err != nil {
+			t.Fatal(err)
+		}
+		if told {
+			v.RenewBy(&vaults.Renewal{Unlock: func(context.Context) (vaults.Unlock, error) { return withKey(t), nil }})
+		}
+		changeElsewhere(t, r, secondPassword)
+		other := r.vault("")
+		if err := other.Open(t.Context(), withKey(t)); err != nil {
+			t.Fatal(err)
+		}
+		if err := vaults.NewSet(nil, other).CreateBucket(t.Context(), "bucket"); err != nil {
+			t.Fatal(err)
+		}
+		_, err := vaults.NewSet(nil, v).Bucket(t.Context(), "bucket")
+		if told != (err == nil) || !told && !errors.Is(err, vault.ErrUnknownEpoch) {
+			t.Errorf("told %v: %v", told, err)
+		}
+	}
+}
+
+// TestRenewTakesNothingElse: an older file under a newer name, a damaged one, and none for a vault that is locked.
+func TestRenewTakesNothingElse(t *testing.T) {
+	r := newRoot(t)
+	r.create(firstPassword)
+	v := r.vault(r.state)
+	v.RenewBy(&vaults.Renewal{Unlock: func(context.Context) (vaults.Unlock, error) { return withKey(t), nil }})
+	if renewed, err := v.Renew(t.Context()); renewed || err != nil {
+		t.Errorf("locked: %v, %v", renewed, err)
+	}
+	if err := v.Open(t.Context(), withKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	file := r.file(1)
+	for name, forged := range map[string][]byte{"the old one": file, "damaged": append(bytes.Clone(file[:40]), file[41:]...)} {
+		r.plant(vault.Directory+vault.FileName(2), forged)
+		if renewed, err := v.Renew(t.Context()); renewed || err == nil {
+			t.Errorf("%s: %v, %v", name, renewed, err)
+		}
+		if generation, ok := v.Generation(); !ok || generation != 1 {
+			t.Errorf("%s: generation %d, open %v", name, generation, ok)
+		}
+	}
+}
