@@ -55,6 +55,9 @@ func (s *Service) completeUpload(ctx context.Context, in *CompleteInput) (*PutOu
 		out, err := s.alreadyCompleted(ctx, u, in)
 		switch {
 		case out != nil:
+			if !finished(notes) { // whoever completed it died before it could say so
+				s.afterComplete(ctx, u, out.inTail, notes)
+			}
 			return u.completed(in, out), nil
 		case err != nil && (finished(notes) || errors.Is(err, errOtherParts)):
 			return nil, err
@@ -75,15 +78,14 @@ func (s *Service) completeUpload(ctx context.Context, in *CompleteInput) (*PutOu
 		out, lookErr := s.completedAllTheSame(ctx, u, in, err)
 		switch {
 		case out != nil:
+			s.afterComplete(ctx, u, out.inTail, notes)
 			return u.completed(in, out), nil
 		case lookErr != nil:
 			return nil, lookErr
 		}
 		return nil, s.completeFailure(ctx, u, in, err)
 	}
-	s.uploads.forget(u.ID)
-	s.open.ended(u.bucket.Vault.Name())
-	s.afterComplete(ctx, u, c, notes)
+	s.afterComplete(ctx, u, c.meta.ETag, notes)
 	if view, err := s.view(u.bucket.Vault); err == nil {
 		rememberTail(view, u.backendKey, info.ETag, u.Mode, c.meta.ETag)
 	}
@@ -372,7 +374,9 @@ func (s *Service) completeFailure(ctx context.Context, u *upload, in *CompleteIn
 
 // afterComplete notes the outcome and then drops the held parts, in this order: to other gateways a held part that is gone means that the note is
 // there. The object is durable by now, so a failure here is only logged; the sweep tidies up later.
-func (s *Service) afterComplete(ctx context.Context, u *upload, c *completion, notes []providers.Note) {
+func (s *Service) afterComplete(ctx context.Context, u *upload, etag string, notes []providers.Note) {
+	s.uploads.forget(u.ID)
+	s.open.ended(u.bucket.Vault.Name())
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	err := func() error {
@@ -380,11 +384,15 @@ func (s *Service) afterComplete(ctx context.Context, u *upload, c *completion, n
 		if err != nil {
 			return err
 		}
-		done, err := object.SealDoneNote(key, u.Upload, &object.DoneNote{ETag: c.meta.ETag})
+		done, err := object.SealDoneNote(key, u.Upload, &object.DoneNote{ETag: etag})
 		if err != nil {
 			return err
 		}
-		return u.store().Uploads().Note(ctx, u.ref(), providers.DoneNote, done)
+		err = u.store().Uploads().Note(ctx, u.ref(), providers.DoneNote, done)
+		if providers.Is(err, providers.NoSuchUpload) {
+			return nil // swept, or dropped by the backend with its object complete: nothing shows it any more
+		}
+		return err
 	}()
 	var attempts []multipart.Attempt
 	if err == nil {

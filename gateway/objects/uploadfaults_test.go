@@ -99,6 +99,53 @@ func TestHeldPartsOutliveAFailedNote(t *testing.T) {
 	w.wantObject("key", out.ETag, []byte("held"))
 }
 
+// TestCompletedUploadIsShownToNobody: a gateway dies, or loses the backend's answer, in the middle of a completion. Once a client has its answer, wherever it asked
+// again, no list shows the upload as open, and nothing of it is left.
+func TestCompletedUploadIsShownToNobody(t *testing.T) {
+	for name, fault := range map[string]faulty.Fault{
+		"died before its note":    {Kind: driver.Unavailable},
+		"the answer was lost":     {Mode: faulty.After, Kind: driver.UnknownOutcome},
+		"the answer denied it":    {Mode: faulty.After, Kind: driver.NoSuchUpload},
+		"the answer had no parts": {Mode: faulty.After, Kind: driver.InvalidPart},
+	} {
+		var faults *faulty.Driver
+		w := newWorld(t, worldOptions{wrap: func(d driver.Driver) driver.Driver {
+			faults = faulty.New(d, nil)
+			return faults
+		}})
+		first, second := content(1, minPart), []byte("held")
+		id := w.begin("key")
+		parts := []CompletedPart{w.part("key", id, 1, first), w.part("key", id, 2, second)}
+		struck := "Uploads.Complete"
+		if fault.Mode == faulty.Before {
+			struck = "Uploads.Note"
+		}
+		faults.SetPlan(func(c faulty.Call) *faulty.Fault {
+			if c.Op == struck {
+				return &fault
+			}
+			return nil
+		})
+		_, _ = w.tryComplete("key", id, parts...)
+		faults.SetPlan(nil)
+		if struck == "Uploads.Note" {
+			w = w.again()
+		}
+		out := w.complete("key", id, parts...)
+		page, err := w.ListUploads(t.Context(), &ListUploadsInput{Bucket: bucketName, Limit: 10})
+		if err != nil || len(page.Uploads) > 0 {
+			t.Errorf("%s: listed as open: %+v, %v", name, page, err)
+		}
+		if held := w.backendKeys(heldPrefix); len(held) > 0 {
+			t.Errorf("%s: held parts: %v", name, held)
+		}
+		w.wantObject("key", out.ETag, first, second)
+		if again := w.again().complete("key", id, parts...); again.ETag != out.ETag {
+			t.Errorf("%s: asked once more it answers %s, not %s", name, again.ETag, out.ETag)
+		}
+	}
+}
+
 // TestSweepAfterAClockWasAhead: the upload began by a clock that was days ahead and set right later; its parts are nobody's leftovers.
 func TestSweepAfterAClockWasAhead(t *testing.T) {
 	began := time.Now().Add(30 * 24 * time.Hour)

@@ -49,7 +49,7 @@ func (s *Service) alreadyCompleted(ctx context.Context, u *upload, in *CompleteI
 	if err != nil {
 		return nil, err
 	}
-	return &PutOutput{ETag: shownETag(policy, id.Mode, meta.ETag, info.ETag), Checksum: shownChecksum(meta), ModTime: wholeSeconds(info.ModTime)}, nil
+	return &PutOutput{ETag: shownETag(policy, id.Mode, meta.ETag, info.ETag), Checksum: shownChecksum(meta), ModTime: wholeSeconds(info.ModTime), inTail: meta.ETag}, nil
 }
 
 // madeOf reports whether the completed object was made of the listed parts. ahead ends with the table, if there is one. Of an object of one

@@ -55,6 +55,8 @@ type PutOutput struct {
 	ETag     string // without quotes
 	Checksum *Checksum
 	ModTime  time.Time
+
+	inTail string // the ETag that the tail of a completed upload's object holds
 }
 
 // Put seals and stores one object. It returns only after the backend called it durable and the client's digests matched.
