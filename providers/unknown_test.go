@@ -1,6 +1,7 @@
 package providers_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 
@@ -205,6 +206,64 @@ func TestUnknownComplete(t *testing.T) {
 				wantKind(t, err, driver.UnknownOutcome)
 			}
 			b.wantObject(t, "k", "new")
+		})
+	}
+}
+
+// completesAgain is a backend that carries out a Complete as often as it is asked, and forgets that it has.
+type completesAgain struct {
+	driver.Driver
+	parts []driver.Part
+	write func()
+	calls int
+}
+
+func (c *completesAgain) Uploads() driver.Uploads {
+	return completesAgainUploads{c.Driver.Uploads(), c}
+}
+
+type completesAgainUploads struct {
+	driver.Uploads
+	c *completesAgain
+}
+
+func (u completesAgainUploads) Read(context.Context, driver.Upload) ([]driver.Part, []driver.Note, error) {
+	return u.c.parts, nil, nil
+}
+
+func (u completesAgainUploads) Complete(ctx context.Context, up driver.Upload, _ []driver.Part, _ *driver.PutOptions) (*driver.Info, error) {
+	u.c.calls++
+	info, err := u.c.Put(ctx, up.Key, body("completed"), 9, &driver.PutOptions{})
+	if err != nil || u.c.calls > 1 {
+		return info, err
+	}
+	u.c.write()
+	return nil, &driver.Error{Kind: driver.UnknownOutcome, Op: "Uploads.Complete", Key: up.Key}
+}
+
+// TestUnknownCompleteIsNotRepeatedBlindly: somebody wrote the key after a completion whose answer was lost. Unless the upload still has every part that it names, as it
+// was named, nobody knows that it did not happen, and to repeat it could put the older object back.
+func TestUnknownCompleteIsNotRepeatedBlindly(t *testing.T) {
+	named := []driver.Part{{N: 1, Size: 3, ETag: "one"}, {N: 2, Size: 3, ETag: "two"}}
+	for name, left := range map[string][]driver.Part{
+		"no part":               nil,
+		"one of two parts":      named[:1],
+		"a part was sent again": {named[0], {N: 2, Size: 3, ETag: "another"}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			raw := mem.New(&mem.Options{})
+			backend := &completesAgain{Driver: raw, parts: left, write: func() {
+				if _, err := raw.Put(t.Context(), "k", body("newer"), 5, &driver.PutOptions{}); err != nil {
+					t.Error(err)
+				}
+			}}
+			store := providers.Open("test", backend, nil)
+			_, err := store.Uploads().Complete(t.Context(), driver.Upload{ID: "id", Key: "k"}, named, nil)
+			wantKind(t, err, driver.UnknownOutcome)
+			(&bench{raw: raw, store: store}).wantObject(t, "k", "newer")
+			if backend.calls != 1 {
+				t.Errorf("%s: completed %d times", name, backend.calls)
+			}
 		})
 	}
 }

@@ -328,6 +328,9 @@ func TestCountsAreBounded(t *testing.T) {
 	s.want(s.ask(http.MethodGet, "/"+testBucket, nil, many...), 400, "RequestHeaderSectionTooLarge")
 	s.want(s.ask(http.MethodGet, "/"+testBucket+"?a=1&b=2&c=3&d=4&e=5&f=6", nil), 400, "InvalidRequest")
 	s.want(s.ask(http.MethodGet, "/"+testBucket+"?a=1&b=2&c=3&d=4", nil), 200, "")
+	// Counted before anybody takes the trouble to read them for a signature.
+	s.want(s.send(s.request(http.MethodGet, "/"+testBucket+"?a=1&b=2&c=3&d=4&e=5&f=6")), 400, "InvalidRequest")
+	s.want(s.send(s.request(http.MethodGet, "/"+testBucket, many...)), 400, "RequestHeaderSectionTooLarge")
 }
 
 func TestEntityTooLarge(t *testing.T) {

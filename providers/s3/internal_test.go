@@ -73,6 +73,7 @@ func FuzzStrictNames(f *testing.F) {
 func TestForbiddenAddresses(t *testing.T) {
 	for address, want := range map[string]bool{
 		"169.254.169.254": true, "169.254.0.1": true, "::ffff:169.254.169.254": true, "fe80::1": true, "fe80::1%eth0": true, "fd00:ec2::254": true, "100.100.100.200": true,
+		"::ffff:100.100.100.200": true, "::ffff:168.63.129.16": true, "::ffff:0.0.0.0": true,
 		"0.0.0.0": true, "::": true, "224.0.0.1": true, "ff02::1": true, "168.63.129.16": true,
 		"127.0.0.1": false, "::1": false, "10.0.0.1": false, "192.168.1.1": false, "52.216.1.1": false, "fd00::1": false, "2600::1": false,
 	} {
