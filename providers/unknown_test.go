@@ -210,6 +210,21 @@ func TestUnknownComplete(t *testing.T) {
 	}
 }
 
+// TestUnknownSplitPutIsLeftAlone: the backend may be completing it at this moment, and an abort in the middle of that is nothing to ask of any. The sweep comes a day later.
+func TestUnknownSplitPutIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		plan := faulty.NthOf("Uploads.Complete", 1, true, faulty.Fault{Mode: faulty.Before, Kind: driver.UnknownOutcome})
+		b := newBench(t, plan, providers.StoreOptions{SplitPart: 500}, mem.Options{SplitAbove: 1000})
+		_, err := b.store.Put(t.Context(), "k", body(string(someBytes[:2000])), 2000, nil)
+		wantKind(t, err, driver.UnknownOutcome)
+		for _, c := range b.below.Calls() {
+			if c.Op == "Uploads.Abort" {
+				t.Error("it was aborted")
+			}
+		}
+	})
+}
+
 // completesAgain is a backend that carries out a Complete as often as it is asked, and forgets that it has.
 type completesAgain struct {
 	driver.Driver
