@@ -62,7 +62,7 @@ func (s *splitter) put(ctx context.Context, key string, body io.Reader, size int
 	}
 	job := &splitPut{splitter: s, up: Upload{ID: id, Key: key}, body: driver.ExactBody(body, size), size: size, partSize: partSize}
 	info, err := job.run(ctx, opts)
-	if err == nil || !driver.Is(err, UnknownOutcome) {
+	if err == nil || job.gone || !driver.Is(err, UnknownOutcome) {
 		// Of a completed upload this removes the notes. After an unknown outcome the sweep decides.
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpWithin)
 		defer cancel()
@@ -99,6 +99,7 @@ type splitPut struct {
 	size     int64
 	partSize int64
 	parts    []Part
+	gone     bool   // the backend says that there is no such upload any more
 	tail     []byte // the end of the last part, when it was buffered
 }
 
@@ -111,6 +112,11 @@ func (j *splitPut) run(ctx context.Context, opts *PutOptions) (*Info, error) {
 		return nil, asPut(j.up.Key, err)
 	}
 	info, err := j.d.Uploads().Complete(ctx, j.up, j.parts, opts)
+	if err != nil && driver.Is(err, NoSuchUpload) {
+		// It was there when its parts were taken. A request that arrived twice has completed it the first time, or the backend has dropped it.
+		j.gone = true
+		err = unknown("Put", j.up.Key, err)
+	}
 	if err != nil && driver.Is(err, UnknownOutcome) {
 		if info := j.recognise(ctx); info != nil {
 			return info, nil
@@ -218,11 +224,15 @@ func (j *splitPut) recognise(ctx context.Context) *Info {
 	return info
 }
 
-// asPut presents a failed step of a split PUT as what the caller asked for.
+// asPut presents a failed step of a split PUT as what the caller asked for, who knows of no upload and may send the body again.
 func asPut(key string, err error) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok || e.Op == "Put" {
 		return err
 	}
-	return &Error{Kind: e.Kind, Op: "Put", Key: key, RetryAfter: e.RetryAfter, Err: err}
+	kind := e.Kind
+	if kind == NoSuchUpload || kind == InvalidPart {
+		kind = Unavailable
+	}
+	return &Error{Kind: kind, Op: "Put", Key: key, RetryAfter: e.RetryAfter, Err: err}
 }

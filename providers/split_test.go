@@ -109,6 +109,8 @@ func TestSplitPutThatFailsLeavesTheOldObject(t *testing.T) {
 		"part keeps on":   {faulty.NthOf("Uploads.PutPart", 3, true, faulty.Fault{Kind: driver.Throttled}), bytes.NewReader(long), driver.Throttled},
 		"Create fails":    {faulty.NthOf("Uploads.Create", 1, true, faulty.Fault{Kind: driver.Denied}), bytes.NewReader(long), driver.Denied},
 		"Complete fails":  {faulty.NthOf("Uploads.Complete", 1, true, faulty.Fault{Kind: driver.ReadOnly}), bytes.NewReader(long), driver.ReadOnly},
+		"part too late":   {faulty.NthOf("Uploads.PutPart", 3, true, faulty.Fault{Kind: driver.NoSuchUpload}), bytes.NewReader(long), driver.Unavailable},
+		"part unknown":    {faulty.NthOf("Uploads.Complete", 1, true, faulty.Fault{Kind: driver.InvalidPart}), bytes.NewReader(long), driver.Unavailable},
 		"body short":      {nil, bytes.NewReader(long[:4*splitPart+1]), driver.BadBody},
 		"body long":       {nil, io.MultiReader(bytes.NewReader(long), strings.NewReader("x")), driver.BadBody},
 		"body fails":      {nil, io.MultiReader(bytes.NewReader(long[:2500]), iotest.ErrReader(errBody)), driver.BadBody},
@@ -258,22 +260,25 @@ func TestSplitPutOfUnknownOutcome(t *testing.T) {
 	long := string(someBytes[:3*splitPart+5])
 	for _, c := range []struct {
 		name    string
+		kind    driver.Kind
 		mode    faulty.Mode
 		another string // written right after Complete
 		ok      bool
 	}{
-		{"happened", faulty.After, "", true},
-		{"did not", faulty.Before, "", true},
-		{"overwritten", faulty.After, "another", false},
-		{"overwritten by as many bytes", faulty.After, strings.Repeat("x", len(long)), false},
-		{"overwritten by more with the same end", faulty.After, "x" + long, false},
+		{"happened", driver.UnknownOutcome, faulty.After, "", true},
+		{"did not", driver.UnknownOutcome, faulty.Before, "", true},
+		{"overwritten", driver.UnknownOutcome, faulty.After, "another", false},
+		{"overwritten by as many bytes", driver.UnknownOutcome, faulty.After, strings.Repeat("x", len(long)), false},
+		{"overwritten by more with the same end", driver.UnknownOutcome, faulty.After, "x" + long, false},
+		{"happened twice", driver.NoSuchUpload, faulty.After, "", true},
+		{"happened twice, overwritten", driver.NoSuchUpload, faulty.After, "another", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var b *bench
 				b = newSplitBench(t, func(call faulty.Call) *faulty.Fault {
 					if call.Op == "Uploads.Complete" && call.OpN == 1 {
-						return &faulty.Fault{Mode: c.mode, Kind: driver.UnknownOutcome}
+						return &faulty.Fault{Mode: c.mode, Kind: c.kind}
 					}
 					if call.Op == "Uploads.Read" && c.another != "" {
 						b.putRaw(t, "k", c.another)
@@ -293,6 +298,9 @@ func TestSplitPutOfUnknownOutcome(t *testing.T) {
 				}
 				wantKind(t, err, driver.UnknownOutcome)
 				b.wantObject(t, "k", c.another)
+				if left := b.leftovers(t); c.kind == driver.NoSuchUpload && len(left) != 0 {
+					t.Errorf("left %+v", left)
+				}
 			})
 		})
 	}

@@ -198,6 +198,12 @@ func TestConditionalBodiesGoAsUploads(t *testing.T) {
 		}
 		s.fails(nil)
 		_ = d.Delete(t.Context(), "lost", &driver.DeleteOptions{})
+		s.fails(on(http.MethodPost, "uploadId", awslike.Fault{After: true, Status: 404, Code: "NoSuchUpload"}))
+		if _, err = d.Put(t.Context(), "twice", stream{bytes.NewReader(data)}, int64(size), &driver.PutOptions{IfNoneMatch: true}); size > 1<<20 {
+			wantKind(t, "Put whose Complete arrived twice", err, driver.UnknownOutcome)
+		}
+		s.fails(nil)
+		_ = d.Delete(t.Context(), "twice", &driver.DeleteOptions{})
 	}
 	if s.Uploads() != 0 {
 		t.Errorf("%d uploads are left", s.Uploads())

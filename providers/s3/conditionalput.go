@@ -25,12 +25,18 @@ func (b *Bucket) putAsUpload(ctx context.Context, key string, body io.Reader, si
 	up, name := driver.Upload{ID: id, Key: key}, b.names.prefix+key
 	part, err := b.putPart(ctx, op, up, name, 1, body, size)
 	var info *driver.Info
+	gone := false
 	if err == nil {
 		info, err = b.complete(ctx, op, up, name, []driver.Part{*part}, opts)
+		gone = driver.Is(err, driver.NoSuchUpload)
 	} else if driver.Is(err, driver.UnknownOutcome) {
 		err = fail(driver.Unavailable, op, key, err) // of a part only: the object is as it was
 	}
-	if err == nil || !driver.Is(err, driver.UnknownOutcome) {
+	if gone {
+		// It took its part a moment ago: either a request that arrived twice has completed it the first time, or the service has dropped it.
+		err = fail(driver.UnknownOutcome, op, key, err)
+	}
+	if err == nil || gone || !driver.Is(err, driver.UnknownOutcome) {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpWithin)
 		defer cancel()
 		_ = u.Abort(clean, up) // if that fails it stays as a split PUT, which the sweep removes
