@@ -172,6 +172,12 @@ func (b *Bucket) classify(ctx context.Context, c *call, err error) error {
 	if redirect, ok := errors.AsType[*redirectError](c.x.err); ok {
 		return fail(driver.Unauthenticated, c.op, c.key, redirect)
 	}
+	if errors.Is(c.x.err, errForeignAnswer) {
+		if open {
+			return fail(driver.UnknownOutcome, c.op, c.key, c.x.err)
+		}
+		return fail(driver.Unavailable, c.op, c.key, c.x.err)
+	}
 	if c.x.status == 0 || !answered {
 		return b.unanswered(ctx, c, open, err)
 	}

@@ -197,7 +197,7 @@ func hostile(t testing.TB, status int, text func(n int) string) (*Bucket, *answe
 		t.Fatal(err)
 	}
 	a := &answers{text: text, status: status}
-	b.transport = recorder{base: a, lastSuccess: &b.lastSuccess, now: b.now}
+	b.transport = recorder{base: a, lastSuccess: &b.lastSuccess, namesRequests: &b.namesRequests, now: b.now}
 	b.caps = (&Probe{}).capabilities(1000)
 	return b, a
 }
@@ -235,14 +235,20 @@ func FuzzListAnswers(f *testing.F) {
 func TestEndlessListsEnd(t *testing.T) {
 	for name, text := range map[string]func(n int) string{
 		"empty pages": func(n int) string {
-			return fmt.Sprintf("<R><IsTruncated>true</IsTruncated><NextContinuationToken>%d</NextContinuationToken></R>", n)
+			return fmt.Sprintf("<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>%d</NextContinuationToken></ListBucketResult>", n)
 		},
 		"the same page": func(n int) string {
-			return fmt.Sprintf("<R><IsTruncated>true</IsTruncated><NextContinuationToken>%d</NextContinuationToken><Contents><Key>a</Key></Contents></R>", n)
+			return fmt.Sprintf("<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>%d</NextContinuationToken><Contents><Key>a</Key></Contents></ListBucketResult>", n)
 		},
-		"no token":     func(int) string { return "<R><IsTruncated>true</IsTruncated><Contents><Key>a</Key></Contents></R>" },
-		"out of order": func(int) string { return "<R><Contents><Key>b</Key></Contents><Contents><Key>a</Key></Contents></R>" },
-		"bad escape":   func(int) string { return "<R><EncodingType>url</EncodingType><Contents><Key>%zz</Key></Contents></R>" },
+		"no token": func(int) string {
+			return "<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>a</Key></Contents></ListBucketResult>"
+		},
+		"out of order": func(int) string {
+			return "<ListBucketResult><Contents><Key>b</Key></Contents><Contents><Key>a</Key></Contents></ListBucketResult>"
+		},
+		"bad escape": func(int) string {
+			return "<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>%zz</Key></Contents></ListBucketResult>"
+		},
 	} {
 		b, a := hostile(t, http.StatusOK, text)
 		if _, err := b.List(t.Context(), &driver.ListOptions{}); !driver.Is(err, driver.Corrupt) || a.n > maxEmptyPages+2 {

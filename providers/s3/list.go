@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"encoding/xml"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -17,6 +18,7 @@ const maxPage = 1000
 
 // listAnswer is a page as the service has it. Names are decoded by listOnce.
 type listAnswer struct {
+	XMLName               xml.Name `xml:"ListBucketResult"` // a page of something else must not read as an empty list
 	EncodingType          string
 	IsTruncated           bool
 	NextContinuationToken string

@@ -61,6 +61,8 @@ type Bucket struct {
 	firstNotes  noteCache
 	lastSuccess atomic.Int64 // when the service last answered with success, in nanoseconds: the bucket was there
 	closed      atomic.Bool
+
+	namesRequests atomic.Bool // the service gives its answers ids
 }
 
 var _ driver.Driver = (*Bucket)(nil)
@@ -111,7 +113,7 @@ func newBucket(config *Config, opts *Options) (*Bucket, error) {
 		limits = timeouts{header: headerTimeout, stall: stallTimeout}
 	}
 	b.pool = newTransport(tlsConfig, b.settings.proxy, limits, opts.Dial)
-	b.transport = recorder{base: b.pool, lastSuccess: &b.lastSuccess, now: b.now}
+	b.transport = recorder{base: b.pool, lastSuccess: &b.lastSuccess, namesRequests: &b.namesRequests, now: b.now}
 	lookup := minio.BucketLookupDNS
 	if b.settings.pathStyle {
 		lookup = minio.BucketLookupPath

@@ -102,7 +102,7 @@ func isErrorDocument(answer []byte) bool {
 func errorResponse(x *exchange, name string, answer []byte) error {
 	response := minio.ErrorResponse{}
 	if err := xml.Unmarshal(answer, &response); err != nil || response.Code == "" {
-		response = minio.ErrorResponse{Code: x.header.Get("X-Minio-Error-Code"), Message: strings.Trim(x.header.Get("X-Minio-Error-Desc"), `"`)}
+		response = minio.ErrorResponse{Code: x.header.Get(minioCodeHeader), Message: strings.Trim(x.header.Get("X-Minio-Error-Desc"), `"`)}
 		if response.Message == "" {
 			response.Message = firstLine(answer)
 		}
@@ -115,7 +115,7 @@ func errorResponse(x *exchange, name string, answer []byte) error {
 	}
 	response.StatusCode = x.status
 	if response.RequestID == "" {
-		response.RequestID = x.header.Get("X-Amz-Request-Id")
+		response.RequestID = x.header.Get(requestIDHeader)
 	}
 	if response.Region == "" {
 		response.Region = x.header.Get("X-Amz-Bucket-Region")

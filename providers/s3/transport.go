@@ -157,11 +157,13 @@ func (e *redirectError) Error() string {
 	return s + ": check endpoint, region and bucket"
 }
 
-// recorder fills the exchange of each request and turns redirects into errors before anybody could follow them with a signed request.
+// recorder fills the exchange of each request. It turns redirects into errors before anybody could follow them with a signed request, and answers that are
+// not the service's before anybody could believe them.
 type recorder struct {
-	base        http.RoundTripper
-	lastSuccess *atomic.Int64
-	now         func() time.Time
+	base          http.RoundTripper
+	lastSuccess   *atomic.Int64
+	namesRequests *atomic.Bool // the service gives each answer an id, as Amazon S3 and MinIO do
+	now           func() time.Time
 }
 
 func (r recorder) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -174,6 +176,15 @@ func (r recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 			x.status, x.header, x.err = response.StatusCode, response.Header, err
 		}
 		return nil, err
+	}
+	if err == nil {
+		if foreign := r.refuseForeign(request, response); foreign != nil {
+			_ = response.Body.Close()
+			if x != nil {
+				x.status, x.header, x.err = response.StatusCode, response.Header, foreign
+			}
+			return nil, foreign
+		}
 	}
 	if err == nil && response.StatusCode < 300 {
 		r.lastSuccess.Store(r.now().UnixNano())

@@ -170,6 +170,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 		}
 		w.Header().Set("ETag", `"0123456789abcdef0123456789abcdef"`)
+		w.Header().Set("X-Amz-Request-Id", "TEST")
 		w.WriteHeader(http.StatusOK)
 		return
 	}

@@ -43,6 +43,10 @@ func faults() []fault {
 		{name: "503 SlowDown before the body", status: 503, code: "SlowDown", unread: true},
 		{name: "502 of a proxy, carried out", status: 502, carriedOut: true},
 		{name: "504 of a proxy, not carried out", status: 504},
+		{name: "404 of a proxy", status: 404, page: "404 page not found\n"},
+		{name: "404 of a proxy, without a word", status: 404},
+		{name: "200 of a proxy", status: 200, page: signIn},
+		{name: "200 of a proxy, without a word", status: 200},
 		{name: "403", status: 403, code: "AccessDenied"},
 		{name: "bucket gone", status: 404, code: "NoSuchBucket"},
 		{name: "409", status: 409, code: "OperationAborted"},
@@ -76,6 +80,9 @@ func faults() []fault {
 		{name: "client leaves, and the answer is lost", leave: 2, drop: true, carriedOut: true},
 	}
 }
+
+// signIn is a well-formed document that no S3 service sends, with a status that says success.
+const signIn = `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<html xmlns="http://www.w3.org/1999/xhtml"><body><p>Please sign in.</p></body></html>`
 
 // run is one seed: an operation on its way through everything, and what goes wrong.
 type run struct {
@@ -237,6 +244,9 @@ func (r *run) check(ctx context.Context, g *gateway, err error) error {
 	if err == nil && r.op.refused != 0 {
 		return fmt.Errorf("%w: it should have been refused", errWrong)
 	}
+	if r.callsAbsent(err) {
+		return fmt.Errorf("%w: what is there is called absent: %w", errWrong, err)
+	}
 	if len(r.struck) == 0 && (err == nil) != (r.op.refused == 0) {
 		return fmt.Errorf("nothing went wrong, and it answered %w", err)
 	}
@@ -275,6 +285,21 @@ func (r *run) check(ctx context.Context, g *gateway, err error) error {
 		return nil // no service can be held to what it does not tell; it is noticed, and the old object stays
 	}
 	return problem
+}
+
+// callsAbsent reports whether an error says that there is no object, bucket or upload, though there is. A DELETE that arrived twice may be told so, because
+// it is true by then; and a HEAD, which has no document, does not tell a bucket that is gone from an object.
+func (r *run) callsAbsent(err error) bool {
+	switch kindOf(err) {
+	case r.op.refused:
+		return false
+	case objects.NoSuchKey:
+		return !r.struckAny("bucket gone") && (r.op.key == "" || r.op.becomes != nil || !r.struckAny("twice"))
+	case objects.NoSuchBucket, objects.NoSuchUpload:
+		return true
+	default:
+		return false
+	}
 }
 
 // changed tells whether the object that the operation is about is the new one, byte by byte. What is neither is a loss or a mixture.

@@ -27,6 +27,7 @@ type fault struct {
 
 	status     int    // answered with this, or with the Code in a document behind it
 	code       string // "" = no document
+	page       string // what is sent in place of a document of the service's
 	retryAfter string
 	carriedOut bool // the service does what it was asked before all this
 
@@ -183,7 +184,11 @@ func errorAnswer(f *fault) *httptest.ResponseRecorder {
 	if f.retryAfter != "" {
 		a.Header().Set("Retry-After", f.retryAfter)
 	}
+	if f.code != "" {
+		a.Header().Set("X-Amz-Request-Id", "TEST") // the service's own
+	}
 	a.WriteHeader(f.status)
+	_, _ = io.WriteString(a, f.page)
 	if f.code != "" {
 		_, _ = fmt.Fprintf(a, `<?xml version="1.0" encoding="UTF-8"?>`+"\n<Error><Code>%s</Code><Message>as planned</Message></Error>", f.code)
 	}
