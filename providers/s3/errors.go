@@ -2,8 +2,6 @@ package s3
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -47,7 +45,7 @@ var codeKinds = map[string]driver.Kind{
 	"NotImplemented": driver.Unsupported, "XNotImplemented": driver.Unsupported,
 
 	"InvalidAccessKeyId": driver.Unauthenticated, "SignatureDoesNotMatch": driver.Unauthenticated, "InvalidToken": driver.Unauthenticated,
-	"ExpiredToken": driver.Unauthenticated, "TokenRefreshRequired": driver.Unauthenticated, "RequestTimeTooSkewed": driver.Unauthenticated,
+	"ExpiredToken": driver.Unauthenticated, "InvalidTokenId": driver.Unauthenticated, "TokenRefreshRequired": driver.Unauthenticated, "RequestTimeTooSkewed": driver.Unauthenticated,
 	"AuthorizationHeaderMalformed": driver.Unauthenticated, "AccessKeyDisabled": driver.Unauthenticated, "InvalidRegion": driver.Unauthenticated,
 	"RequestExpired": driver.Unauthenticated,
 
@@ -116,35 +114,6 @@ func statusKind(status int) driver.Kind {
 		return driver.Unavailable
 	}
 	return driver.Internal
-}
-
-// advice is what an operator does about a code.
-func advice(code, region string, clockOff time.Duration) string {
-	switch code {
-	case "NoSuchBucket":
-		return "the bucket is not there: make it, or correct bucket, endpoint or path_style"
-	case "AccessDenied", "AllAccessDisabled":
-		return "the credentials lack a permission: reading, writing, deleting and listing below the prefix and multipart uploads are all needed"
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch":
-		return "check the credentials and that they belong to this endpoint"
-	case "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
-		return "the temporary credentials have ended: renew them; files are read again within a minute"
-	case "RequestTimeTooSkewed", "RequestExpired":
-		if clockOff != 0 {
-			return fmt.Sprintf("the clock of this machine is off by %s: set it", clockOff.Round(time.Second))
-		}
-		return "the clock of this machine is wrong: set it"
-	case "AuthorizationHeaderMalformed", "InvalidRegion":
-		if region != "" {
-			return fmt.Sprintf("the bucket is in another region: set region: %s", region)
-		}
-		return "the region is wrong: set the one that the bucket is in"
-	case "XMinioStorageFull":
-		return "the service's disks are full"
-	case "InvalidObjectState":
-		return "the object is archived: a lifecycle rule moved it, which must not happen below the prefix"
-	}
-	return ""
 }
 
 // call is one request that may have failed.
@@ -224,16 +193,8 @@ func (b *Bucket) unanswered(ctx context.Context, c *call, open bool, err error) 
 	case errors.Is(cause, errForbiddenAddress):
 		return fail(driver.Denied, c.op, c.key, cause)
 	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](cause); ok {
-		unknown, _ := errors.AsType[x509.UnknownAuthorityError](cause)
-		hint := "the service's certificate is not trusted"
-		if unknown.Cert != nil {
-			hint += ": set ca_file to the certificate of who issued it"
-		}
+	if hint := b.connectionHint(cause); hint != "" {
 		return fail(driver.Unavailable, c.op, c.key, fmt.Errorf("%s: %w", hint, cause))
-	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](cause); ok || strings.Contains(cause.Error(), "server gave HTTP response to HTTPS client") {
-		return fail(driver.Unavailable, c.op, c.key, fmt.Errorf("the service does not speak TLS on this port, write http:// or use another port: %w", cause))
 	}
 	return fail(driver.Unavailable, c.op, c.key, cause)
 }
@@ -251,7 +212,7 @@ func (b *Bucket) describe(c *call, r *minio.ErrorResponse) error {
 	if date, err := http.ParseTime(c.x.header.Get("Date")); err == nil {
 		off = b.now().Sub(date)
 	}
-	if hint := advice(r.Code, r.Region, off); hint != "" {
+	if hint := advice(r.Code, r.Region, c.x.permission, off); hint != "" {
 		text += ": " + hint
 	}
 	if c.x.status == http.StatusBadRequest && strings.Contains(r.Message, "HTTP request to an HTTPS server") {

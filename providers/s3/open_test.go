@@ -3,8 +3,10 @@ package s3_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,6 +75,10 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 func TestOpenRefusals(t *testing.T) {
 	s := newService(t, false)
 	other := newService(t, true)
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "<!DOCTYPE html><html><head><meta charset=utf-8></head><body><p>Console</body></html>")
+	}))
+	defer page.Close()
 	missing := filepath.Join(t.TempDir(), "missing")
 	empty := filepath.Join(t.TempDir(), "empty")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
@@ -95,7 +101,12 @@ func TestOpenRefusals(t *testing.T) {
 		"link-local":         {func(c *s3.Config) { c.Endpoint, c.AllowPlainHTTP = "http://169.254.169.254", true }, driver.Denied, "never connected"},
 		"link-local IPv6":    {func(c *s3.Config) { c.Endpoint, c.AllowPlainHTTP = "http://[fe80::1]", true }, driver.Denied, "never connected"},
 		"mapped link-local":  {func(c *s3.Config) { c.Endpoint, c.AllowPlainHTTP = "http://[::ffff:169.254.169.254]", true }, driver.Denied, "never connected"},
-		"nowhere":            {func(c *s3.Config) { c.Endpoint = "http://127.0.0.1:1" }, driver.Unavailable, ""},
+		"nowhere":            {func(c *s3.Config) { c.Endpoint = "http://127.0.0.1:1" }, driver.Unavailable, "nothing listens there"},
+		"a web page":         {func(c *s3.Config) { c.Endpoint = page.URL }, driver.Unavailable, "check the endpoint"},
+		"another name": {func(c *s3.Config) {
+			c.Endpoint, c.CAFile = strings.Replace(other.server.URL, "127.0.0.1", "localhost", 1), other.config.CAFile
+		}, driver.Unavailable, "a name that the certificate is for"},
+		"no such name": {func(c *s3.Config) { c.Endpoint, c.AllowPlainHTTP = "http://nowhere.invalid", true }, driver.Unavailable, "the endpoint"},
 	} {
 		config := s.config
 		c.change(&config)

@@ -79,7 +79,7 @@ func (b *Bucket) send(ctx context.Context, x *exchange, r *own, document any) er
 		return nil
 	}
 	if err := xml.Unmarshal(answer, document); err != nil {
-		return fmt.Errorf("%w: its answer is no document: %w", errContradiction, err)
+		return fmt.Errorf("%w: %w", errForeignAnswer, err)
 	}
 	return nil
 }

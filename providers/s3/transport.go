@@ -122,7 +122,9 @@ type exchange struct {
 	status int         // 0 = there was no answer
 	header http.Header
 	err    error // the transport's
-	object bool  // the answer is an object; all others are documents, which are bounded
+
+	permission string // what the request needs to be allowed
+	object     bool   // the answer is an object; all others are documents, which are bounded
 }
 
 // complete reports whether the service may have had the whole request, so that it may have acted on it.
@@ -168,6 +170,9 @@ type recorder struct {
 
 func (r recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	x, _ := request.Context().Value(exchangeKey{}).(*exchange)
+	if x != nil {
+		x.permission = permissionOf(request)
+	}
 	response, err := r.base.RoundTrip(request)
 	if err == nil && response.StatusCode >= 300 && response.StatusCode < 400 {
 		err = &redirectError{status: response.StatusCode, location: hostOf(response.Header.Get("Location")), region: response.Header.Get("X-Amz-Bucket-Region")}
