@@ -211,6 +211,9 @@ func (d *doctor) storage(ctx context.Context, subject string, backend driver.Dri
 	if bucket, ok := backend.(*s3.Bucket); ok && bucket.Probe().Versioned {
 		d.report(subject, probe.Lacking, "the bucket keeps versions", "what is deleted or overwritten goes on costing space until a lifecycle rule for noncurrent versions removes it")
 	}
+	if bucket, ok := backend.(*s3.Bucket); ok {
+		d.rules(ctx, subject, bucket)
+	}
 	found, err := probe.Run(ctx, backend)
 	for _, f := range found {
 		seen := f.Question
@@ -234,6 +237,25 @@ func (d *doctor) storage(ctx context.Context, subject string, backend driver.Dri
 		d.report(subject, probe.OK, "one gateway, as single_gateway: true promises", "")
 	default:
 		d.report(subject, probe.Lacking, "conditions or lists are weaker than several gateways need", "run one gateway on it, and say so with single_gateway: true")
+	}
+}
+
+// rules says what the bucket itself will do to what is stored in it.
+func (d *doctor) rules(ctx context.Context, subject string, bucket *s3.Bucket) {
+	found, err := bucket.HarmfulRules(ctx)
+	if err != nil {
+		d.report(subject, probe.Lacking, fmt.Sprintf("its lifecycle rules could not be looked at: %v", err), "see for yourself that none deletes or archives objects below the prefix")
+		return
+	}
+	for _, r := range found {
+		verdict := probe.Lacking
+		if r.Deletes {
+			verdict = probe.Failed
+		}
+		d.report(subject, verdict, fmt.Sprintf("lifecycle rule %q %s", r.ID, r.Does), r.Remedy)
+	}
+	if len(found) == 0 {
+		d.report(subject, probe.OK, "no lifecycle rule takes away what is stored", "")
 	}
 }
 

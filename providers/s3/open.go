@@ -177,6 +177,7 @@ func (b *Bucket) start(ctx context.Context, opts *Options) error {
 		if err != nil {
 			return err
 		}
+		b.warnOfRules(ctx)
 	}
 	b.caps = b.probe.capabilities(b.names.maxKey)
 	b.keepsFiles = b.config.isMinIO() || b.probe.FolderClash
