@@ -13,8 +13,10 @@ import (
 	"time"
 )
 
+const renewal = "temporary credentials have ended, or access key, secret key and session token are not of the same set: renew all three; files are read again at once"
+
 // advice is what an operator does about a code.
-func advice(code, region, permission string, clockOff time.Duration) string {
+func advice(code, region, permission string, temporary bool, clockOff time.Duration) string {
 	switch code {
 	case "NoSuchBucket":
 		return "the bucket is not there: make it, or correct bucket, endpoint or path_style"
@@ -24,11 +26,14 @@ func advice(code, region, permission string, clockOff time.Duration) string {
 		}
 		return "the credentials lack " + cmp.Or(permission, "a permission") + ": reading, writing, deleting and listing below the prefix and multipart uploads are all needed"
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch":
+		if temporary { // MinIO knows their access key no longer when they have ended
+			return renewal
+		}
 		return "check the credentials and that they belong to this endpoint"
 	case "ExpiredToken", "TokenRefreshRequired":
-		return "the temporary credentials have ended: renew them; files are read again within a minute"
+		return "the temporary credentials have ended: renew them; files are read again at once"
 	case "InvalidToken", "InvalidTokenId":
-		return "temporary credentials have ended, or access key, secret key and session token are not of the same set: renew all three; files are read again within a minute"
+		return renewal
 	case "RequestTimeTooSkewed", "RequestExpired":
 		if clockOff != 0 {
 			return fmt.Sprintf("the clock of this machine is off by %s: set it", clockOff.Round(time.Second))

@@ -165,6 +165,9 @@ func (b *Bucket) classify(ctx context.Context, c *call, err error) error {
 	} else if open && c.x.status >= 500 && !isRefusal(response.Code) {
 		kind = driver.UnknownOutcome
 	}
+	if kind == driver.Unauthenticated {
+		b.credentials.Expire() // they may have been rotated already, or read while only one of their files was
+	}
 	if kind == driver.NotFound && c.notKey {
 		kind = driver.Internal
 	}
@@ -212,7 +215,7 @@ func (b *Bucket) describe(c *call, r *minio.ErrorResponse) error {
 	if date, err := http.ParseTime(c.x.header.Get("Date")); err == nil {
 		off = b.now().Sub(date)
 	}
-	if hint := advice(r.Code, r.Region, c.x.permission, off); hint != "" {
+	if hint := advice(r.Code, r.Region, c.x.permission, c.x.temporary, off); hint != "" {
 		text += ": " + hint
 	}
 	if c.x.status == http.StatusBadRequest && strings.Contains(r.Message, "HTTP request to an HTTPS server") {

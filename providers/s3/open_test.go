@@ -153,10 +153,11 @@ func TestCredentialsAreReadAgain(t *testing.T) {
 	var log bytes.Buffer
 	d := s.open(t, nil, &s3.Options{Probe: &perfect, Now: func() time.Time { return now }, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	used := ""
-	s.fails(func(r *http.Request) awslike.Fault {
+	record := func(r *http.Request) awslike.Fault {
 		used = r.Header.Get("Authorization")
 		return awslike.Fault{}
-	})
+	}
+	s.fails(record)
 	use := func(want string) {
 		t.Helper()
 		put(t, d, "k", nil)
@@ -174,11 +175,21 @@ func TestCredentialsAreReadAgain(t *testing.T) {
 	use("access-key")
 	now = now.Add(2 * time.Minute)
 	use("rotated")
+	if err := os.WriteFile(s.config.AccessKeyFile, []byte("rotated-again"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	use("rotated")
+	s.fails(func(*http.Request) awslike.Fault { return awslike.Fault{Status: 403, Code: "InvalidAccessKeyId"} })
+	if _, err := get(t.Context(), d, "k"); err == nil {
+		t.Error("Get with refused credentials succeeded")
+	}
+	s.fails(record)
+	use("rotated-again")
 	if err := os.Remove(s.config.AccessKeyFile); err != nil {
 		t.Fatal(err)
 	}
 	now = now.Add(2 * time.Minute)
-	use("rotated")
+	use("rotated-again")
 	if !strings.Contains(log.String(), "could not be read again") || strings.Contains(log.String(), secretKey) {
 		t.Errorf("log: %s", log.String())
 	}

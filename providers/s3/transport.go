@@ -124,6 +124,7 @@ type exchange struct {
 	err    error // the transport's
 
 	permission string // what the request needs to be allowed
+	temporary  bool   // it was signed with a session token
 	object     bool   // the answer is an object; all others are documents, which are bounded
 }
 
@@ -171,7 +172,7 @@ type recorder struct {
 func (r recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	x, _ := request.Context().Value(exchangeKey{}).(*exchange)
 	if x != nil {
-		x.permission = permissionOf(request)
+		x.permission, x.temporary = permissionOf(request), request.Header.Get("X-Amz-Security-Token") != ""
 	}
 	response, err := r.base.RoundTrip(request)
 	if err == nil && response.StatusCode >= 300 && response.StatusCode < 400 {
