@@ -41,7 +41,11 @@ func (c *call) copyObject(ctx context.Context) error {
 			return err
 		}
 	}
-	out, err := c.h.objects.Copy(ctx, in)
+	var out *objects.PutOutput
+	err = c.showingLife(func() { c.echoEncryption(key) }, func() (err error) {
+		out, err = c.h.objects.Copy(ctx, in)
+		return err
+	})
 	if err != nil {
 		return copyFailure(err)
 	}
@@ -50,7 +54,7 @@ func (c *call) copyObject(ctx context.Context) error {
 	d.time("LastModified", out.ModTime)
 	d.etag(out.ETag)
 	d.xmlChecksum(out.Checksum, true)
-	c.writeXML(http.StatusOK, d)
+	c.finishXML(d)
 	return nil
 }
 

@@ -2,7 +2,6 @@ package s3api
 
 import (
 	"context"
-	"net/http"
 
 	"sallyport/gateway/objects"
 )
@@ -28,7 +27,11 @@ func (c *call) uploadPartCopy(ctx context.Context) error {
 			return err
 		}
 	}
-	part, err := c.h.objects.CopyPart(ctx, in)
+	var part *objects.PartInfo
+	err = c.showingLife(func() { c.echoEncryption(key) }, func() (err error) {
+		part, err = c.h.objects.CopyPart(ctx, in)
+		return err
+	})
 	if err != nil {
 		return copyFailure(err)
 	}
@@ -37,6 +40,6 @@ func (c *call) uploadPartCopy(ctx context.Context) error {
 	d.time("LastModified", part.ModTime)
 	d.etag(part.ETag)
 	d.xmlChecksum(part.Checksum, false)
-	c.writeXML(http.StatusOK, d)
+	c.finishXML(d)
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 )
 
+const xmlDeclaration = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
+
 const xmlNamespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 // document builds an XML answer, element by element, in the order S3 has them.
@@ -20,7 +22,7 @@ type document struct {
 // newDocument begins a document whose root is in S3's namespace.
 func newDocument(root string) *document {
 	d := &document{}
-	d.b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n")
+	d.b.WriteString(xmlDeclaration)
 	d.b.WriteString("<" + root + ` xmlns="` + xmlNamespace + `">`)
 	d.open = append(d.open, root)
 	return d
@@ -29,7 +31,7 @@ func newDocument(root string) *document {
 // newErrorDocument begins an error answer, which S3 sends without a namespace.
 func newErrorDocument() *document {
 	d := &document{lossy: true}
-	d.b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n")
+	d.b.WriteString(xmlDeclaration)
 	d.b.WriteString("<Error>")
 	d.open = append(d.open, "Error")
 	return d
