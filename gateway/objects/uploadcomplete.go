@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"time"
 
 	"sallyport/crypto/keys"
@@ -64,6 +65,12 @@ func (s *Service) completeUpload(ctx context.Context, in *CompleteInput) (*PutOu
 		case finished(notes):
 			return nil, errNoUpload()
 		}
+		switch lost, err := s.lostByBackend(u, parts, notes); {
+		case err != nil:
+			return nil, err
+		case lost:
+			return nil, errNoUpload()
+		}
 	}
 	c, err := s.plan(u, in, parts, notes)
 	if err != nil {
@@ -90,6 +97,17 @@ func (s *Service) completeUpload(ctx context.Context, in *CompleteInput) (*PutOu
 		rememberTail(view, u.backendKey, info.ETag, u.Mode, c.meta.ETag)
 	}
 	return u.completed(in, &PutOutput{ETag: shownETag(c.policy, u.Mode, c.meta.ETag, info.ETag), Checksum: shownChecksum(c.meta), ModTime: wholeSeconds(info.ModTime)}), nil
+}
+
+// lostByBackend reports whether an upload is gone at the backend though its notes are there: parts that it had stored are not there any more, not one of
+// them. To send one again would not help, so the answer must not be that a part is missing. A service that drops old uploads does this, and MinIO when a
+// gateway is killed in the middle of a completion (decision 15).
+func (s *Service) lostByBackend(u *upload, parts []providers.Part, notes []providers.Note) (bool, error) {
+	if len(parts) > 0 {
+		return false, nil
+	}
+	attempts, err := s.attempts(u, notes)
+	return slices.ContainsFunc(attempts, func(a multipart.Attempt) bool { return a.Held == "" }), err
 }
 
 // completed is the answer as far as the request may see it.

@@ -146,6 +146,33 @@ func TestCompletedUploadIsShownToNobody(t *testing.T) {
 	}
 }
 
+// partless is a backend that has dropped an upload and knows its notes only.
+type partless struct{ driver.Driver }
+
+func (p partless) Uploads() driver.Uploads { return partlessUploads{p.Driver.Uploads()} }
+
+type partlessUploads struct{ driver.Uploads }
+
+func (u partlessUploads) Read(ctx context.Context, up driver.Upload) ([]driver.Part, []driver.Note, error) {
+	_, notes, err := u.Uploads.Read(ctx, up)
+	return nil, notes, err
+}
+
+// TestCompleteOfALostUpload: clients begin anew when they are told that the upload is gone, and give up when they are told that a part is missing which they have sent.
+func TestCompleteOfALostUpload(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	w.put("key", []byte("old"))
+	id := w.begin("key")
+	parts := []CompletedPart{w.part("key", id, 1, content(1, minPart)), w.part("key", id, 2, []byte("held"))}
+	lost := newWorld(t, worldOptions{backend: w.backend, wrap: func(d driver.Driver) driver.Driver { return partless{d} }})
+	_, err := lost.tryComplete("key", id, parts...)
+	wantKind(t, "the parts are gone", err, NoSuchUpload)
+	w.wantObject("key", w.complete("key", id, parts...).ETag, content(1, minPart), []byte("held"))
+	if again, err := lost.tryComplete("key", id, parts...); err != nil {
+		t.Errorf("a completed upload has no parts either: %+v, %v", again, err)
+	}
+}
+
 // TestSweepAfterAClockWasAhead: the upload began by a clock that was days ahead and set right later; its parts are nobody's leftovers.
 func TestSweepAfterAClockWasAhead(t *testing.T) {
 	began := time.Now().Add(30 * 24 * time.Hour)
