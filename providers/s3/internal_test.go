@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -90,7 +91,10 @@ func TestForbiddenAddresses(t *testing.T) {
 }
 
 func TestTransportIsOurs(t *testing.T) {
-	p := newTransport(nil, nil, timeouts{}, nil)
+	p := newTransport(nil, nil, timeouts{header: time.Minute, stall: time.Hour}, nil)
+	if p.ResponseHeaderTimeout != time.Minute || p.TLSHandshakeTimeout == 0 || p.IdleConnTimeout == 0 || p.MaxResponseHeaderBytes == 0 {
+		t.Errorf("a service may keep us waiting: %+v", p)
+	}
 	if p.Proxy != nil || p.ForceAttemptHTTP2 || p.Protocols.HTTP2() || !p.Protocols.HTTP1() || p.MaxConnsPerHost == 0 || p.MaxIdleConnsPerHost != p.MaxConnsPerHost || !p.DisableCompression {
 		t.Errorf("%+v", p)
 	}

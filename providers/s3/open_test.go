@@ -116,6 +116,13 @@ func TestOpenRefusals(t *testing.T) {
 			t.Errorf("%s: %v does not say %q", name, err, c.says)
 		}
 	}
+	s.fails(func(*http.Request) awslike.Fault {
+		return awslike.Fault{Status: 403, Code: "RequestTimeTooSkewed", Header: http.Header{"Date": {time.Now().Add(-2 * time.Hour).UTC().Format(http.TimeFormat)}}}
+	})
+	if _, err := s3.Open(t.Context(), &s.config, nil); err == nil || !strings.Contains(err.Error(), "the clock of this machine is off by 2h0m") {
+		t.Errorf("another time: %v", err)
+	}
+	s.fails(nil)
 	s.Store("copied/.sallyport/local.json", []byte(`{"layout":"escaped"}`))
 	config := s.config
 	config.Prefix = "copied"
