@@ -214,6 +214,7 @@ func changes(tm *template) []operation {
 			},
 		},
 		weigh(copied("copy if none match", objects.CopyInput{Key: "new/copy", Conditions: objects.WriteConditions{IfNoneMatch: true}}, "medium"), 1, "", 0),
+		weigh(copied("copy if match", objects.CopyInput{Key: "medium", Conditions: objects.WriteConditions{IfMatch: md5Hex(tm.objects["medium"])}}, "small"), 1, "", 0),
 		weigh(deleted("delete", "small", ""), 4, "", 0),
 		weigh(deleted("delete long", "long", ""), 1, "", 0),
 		{name: "delete absent", weight: 1, run: deleted("", "absent", "").run},
@@ -222,6 +223,21 @@ func changes(tm *template) []operation {
 		{name: "delete bucket, refused", weight: 1, refused: objects.BucketNotEmpty, run: func(ctx context.Context, g *gateway) error {
 			return g.DeleteBucket(ctx, bucketName)
 		}},
+		{
+			name: "create and delete bucket", weight: 1,
+			run: func(ctx context.Context, g *gateway) error {
+				if err := g.CreateBucket(ctx, "third-bucket"); err != nil {
+					return err
+				}
+				return g.DeleteBucket(ctx, "third-bucket")
+			},
+			after: func(ctx context.Context, g *gateway, err error, _ bool) error {
+				if _, headErr := g.HeadBucket(ctx, "third-bucket"); err == nil && kindOf(headErr) != objects.NoSuchBucket {
+					return fmt.Errorf("%w: the deleted bucket answers %w", errWrong, headErr)
+				}
+				return nil
+			},
+		},
 		{
 			name: "create bucket", weight: 1,
 			run: func(ctx context.Context, g *gateway) error { return g.CreateBucket(ctx, "second-bucket") },
@@ -307,6 +323,24 @@ func uploads(tm *template) []operation {
 		parted("part copied", 2, &tm.held, 1, tm.objects["medium"], func(ctx context.Context, g *gateway) (*objects.PartInfo, error) {
 			return g.CopyPart(ctx, &objects.CopyPartInput{UploadRef: tm.held.UploadRef, Number: 1, Source: objects.CopySource{Bucket: bucketName, Key: "medium"}})
 		}),
+		parted("long part copied", 1, &tm.large, 2, tm.objects["split"], func(ctx context.Context, g *gateway) (*objects.PartInfo, error) {
+			return g.CopyPart(ctx, &objects.CopyPartInput{UploadRef: tm.large.UploadRef, Number: 2, Source: objects.CopySource{Bucket: bucketName, Key: "split"}})
+		}),
+		{
+			name: "upload if none match", weight: 3, key: "new/whole", becomes: large,
+			run: func(ctx context.Context, g *gateway) error {
+				id, err := g.CreateUpload(ctx, &objects.CreateUploadInput{Bucket: bucketName, Key: "new/whole", Principal: principal})
+				if err != nil {
+					return err
+				}
+				ref := objects.UploadRef{Bucket: bucketName, Key: "new/whole", UploadID: id, Principal: principal}
+				p, err := g.part(ctx, ref, 1, large)
+				if err != nil {
+					return err
+				}
+				return g.complete(ctx, ref, objects.WriteConditions{IfNoneMatch: true}, objects.CompletedPart{Number: 1, ETag: p.ETag})
+			},
+		},
 		completes("complete", 5, &tm.held, none),
 		completes("complete long", 1, &tm.large, none),
 		completes("complete if match", 2, &tm.held, objects.WriteConditions{IfMatch: md5Hex(tm.objects["up/held"])}),
