@@ -203,13 +203,14 @@ func (r *run) do(t *testing.T) (o outcome) {
 	began := time.Now()
 	o.err = r.op.run(ctx, g)
 	o.took = time.Since(began)
-	leave()
 	o.requests = w.requests()
 	if err := g.close(); err != nil {
 		o.problem = err
 		return o
 	}
-	synctest.Wait() // what is under way at the service has ended, or waits for the end of the world
+	// What is under way at the service has ended, or waits for the end of the world. The client's context has not ended, unless he left: it would close what
+	// the call has forgotten.
+	synctest.Wait()
 	if n := w.pipes.open.Load(); n != 0 {
 		o.problem = fmt.Errorf("%d connections are left open", n)
 		return o
