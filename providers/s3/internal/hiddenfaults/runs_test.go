@@ -47,6 +47,7 @@ func faults() []fault {
 		{name: "404 of a proxy, without a word", status: 404},
 		{name: "200 of a proxy", status: 200, page: signIn},
 		{name: "200 of a proxy, without a word", status: 200},
+		{name: "302 of a proxy", status: 302, page: signIn},
 		{name: "403", status: 403, code: "AccessDenied"},
 		{name: "bucket gone", status: 404, code: "NoSuchBucket"},
 		{name: "409", status: 409, code: "OperationAborted"},
