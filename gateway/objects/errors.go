@@ -148,7 +148,7 @@ func providerKind(k providers.Kind) (Kind, string) {
 	case providers.Conflict:
 		return Conflict, "a concurrent change got in between; nothing was changed"
 	case providers.InvalidKey:
-		return InvalidKey, "this backend cannot hold exactly this key"
+		return InvalidKey, "this storage cannot hold exactly this key, or not beside an object that has the name of its folder or lies below it"
 	case providers.TooLarge:
 		return EntityTooLarge, "larger than this backend holds"
 	case providers.NoSuchUpload:
