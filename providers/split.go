@@ -109,6 +109,9 @@ func (j *splitPut) run(ctx context.Context, opts *PutOptions) (*Info, error) {
 		send = j.sendStreamed
 	}
 	if err := send(ctx); err != nil {
+		if driver.Is(err, UnknownOutcome) { // of a part only: the object is as it was
+			err = &Error{Kind: Unavailable, Op: "Put", Key: j.up.Key, Err: err}
+		}
 		return nil, asPut(j.up.Key, err)
 	}
 	info, err := j.d.Uploads().Complete(ctx, j.up, j.parts, opts)
@@ -143,6 +146,7 @@ func (j *splitPut) sendStreamed(ctx context.Context) error {
 // sendBuffered reads in this goroutine, as the contract has it, and sends in others, so that a part may be on its way while the service is still
 // making the one before it durable.
 func (j *splitPut) sendBuffered(ctx context.Context) error {
+	caller := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	free := make(chan []byte, partsInMemory)
@@ -171,7 +175,10 @@ func (j *splitPut) sendBuffered(ctx context.Context) error {
 	}
 	sendErr := senders.Wait()
 	j.tail = bytes.Clone(last[max(0, len(last)-mostTail):]) // the buffers go back
-	if sendErr != nil && (readErr == nil || !driver.Is(sendErr, Canceled)) {
+	switch {
+	case sendErr != nil && caller.Err() != nil: // whatever the parts that were under way came to
+		return &Error{Kind: Canceled, Op: "Put", Key: j.up.Key, Err: sendErr}
+	case sendErr != nil && (readErr == nil || !driver.Is(sendErr, Canceled)):
 		return sendErr
 	}
 	return readErr

@@ -107,6 +107,7 @@ func TestSplitPutThatFailsLeavesTheOldObject(t *testing.T) {
 	}{
 		"part fails":      {faulty.NthOf("Uploads.PutPart", 3, true, faulty.Fault{Kind: driver.NoSpace}), bytes.NewReader(long), driver.NoSpace},
 		"part keeps on":   {faulty.NthOf("Uploads.PutPart", 3, true, faulty.Fault{Kind: driver.Throttled}), bytes.NewReader(long), driver.Throttled},
+		"part in doubt":   {faulty.NthOf("Uploads.PutPart", 3, true, faulty.Fault{Mode: faulty.After, Kind: driver.UnknownOutcome}), bytes.NewReader(long), driver.Unavailable},
 		"Create fails":    {faulty.NthOf("Uploads.Create", 1, true, faulty.Fault{Kind: driver.Denied}), bytes.NewReader(long), driver.Denied},
 		"Complete fails":  {faulty.NthOf("Uploads.Complete", 1, true, faulty.Fault{Kind: driver.ReadOnly}), bytes.NewReader(long), driver.ReadOnly},
 		"part too late":   {faulty.NthOf("Uploads.PutPart", 3, true, faulty.Fault{Kind: driver.NoSuchUpload}), bytes.NewReader(long), driver.Unavailable},
