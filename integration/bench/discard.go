@@ -35,6 +35,7 @@ func discardParts(target *url.URL) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query := r.URL.Query()
 		id := query.Get("uploadId")
+		w.Header().Set("X-Amz-Request-Id", "discarded") // without one the gateway would not take the answer for MinIO's
 		_, begun := discarded.Load(id)
 		switch {
 		case r.Method == http.MethodPut && query.Has("partNumber") && (begun || r.ContentLength >= leastDiscarded):
@@ -53,6 +54,7 @@ func discardParts(target *url.URL) http.Handler {
 			w.Header().Set("Content-Type", "application/xml")
 			_ = xml.NewEncoder(w).Encode(answer)
 		default:
+			w.Header().Del("X-Amz-Request-Id") // MinIO's own goes out
 			proxy.ServeHTTP(w, r)
 		}
 	})
