@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/minio/minio-go/v7"
@@ -20,8 +19,8 @@ type HarmfulRule struct {
 	Deletes bool // it takes stored objects away, or out of reach
 }
 
-// archives are the classes of storage whose objects cannot be read before they are asked back.
-var archives = []string{"GLACIER", "DEEP_ARCHIVE"} //nolint:gochecknoglobals // a constant list.
+// isArchive knows the classes of storage whose objects cannot be read before they are asked back.
+func isArchive(class string) bool { return class == "GLACIER" || class == "DEEP_ARCHIVE" }
 
 type lifecycleAnswer struct {
 	XMLName xml.Name        `xml:"LifecycleConfiguration"`
@@ -90,7 +89,7 @@ func (r *lifecycleRule) harm() []HarmfulRule {
 		all = append(all, HarmfulRule{ID: r.ID, Deletes: true, Does: "deletes objects " + when + ", the vault file among them", Remedy: "remove the rule, or keep it off the prefix, before it takes stored data away"})
 	}
 	for _, t := range r.Transitions {
-		if slices.Contains(archives, t.StorageClass) {
+		if isArchive(t.StorageClass) {
 			all = append(all, HarmfulRule{ID: r.ID, Deletes: true, Does: "moves objects to " + t.StorageClass + ", where they cannot be read", Remedy: "remove the rule, or keep it off the prefix"})
 		}
 	}

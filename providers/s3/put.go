@@ -54,8 +54,8 @@ func (b *Bucket) refuseCondition(ctx context.Context, op, key, name string) erro
 
 // outgoing is one body on its way, as a whole object or as a part.
 type outgoing struct {
-	body     *sentBody
-	inMemory bool
+	body     *sentBody         // nil until it is ready
+	inMemory bool              // the whole body is, so that its checksum is known before it is sent
 	buffer   *[]byte           // what was lent for a body in memory; nil = nothing
 	header   map[string]string // checksum of a body in memory
 	trailer  http.Header       // checksum of a streamed body
