@@ -224,6 +224,12 @@ func longList(ctx context.Context, b *bench) error {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
+	if b.profiles != "" {
+		return b.profileWork(ctx, requests("LIST", b.objects/1000, func(ctx context.Context, s *server) error {
+			_, err := b.timedList(ctx, s)
+			return err
+		}))
+	}
 	all := make([][]float64, len(b.servers))
 	for range b.rounds {
 		for k, s := range b.servers {
