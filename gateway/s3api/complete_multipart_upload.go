@@ -40,7 +40,11 @@ func (c *call) completeMultipartUpload(ctx context.Context) error {
 	if in.Checksum, err = objectChecksum(c.headers, len(in.Parts)); err != nil {
 		return err
 	}
-	out, err := c.h.objects.CompleteUpload(ctx, in)
+	var out *objects.PutOutput
+	err = c.showingLife(func() { c.echoEncryption(key) }, func() (err error) {
+		out, err = c.h.objects.CompleteUpload(ctx, in)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -51,7 +55,7 @@ func (c *call) completeMultipartUpload(ctx context.Context) error {
 	d.text("Key", c.target.key)
 	d.etag(out.ETag)
 	d.xmlChecksum(out.Checksum, true)
-	c.writeXML(http.StatusOK, d)
+	c.finishXML(d)
 	return nil
 }
 

@@ -47,7 +47,7 @@ type Limits struct {
 	ProgressTime    time.Duration // [30 s]
 	Streams         int           // requests with an object's bytes in or out, at once [256]
 	Requests        int           // all other requests at once [512]
-	FirstSign       time.Duration // how long a copy may take before its client is shown that it goes on [20 s]
+	FirstSign       time.Duration // how long a copy or a completion may take before its client is shown that it goes on [20 s]
 	AdmissionWait   time.Duration // how long a request may wait for its turn before 503 SlowDown [100 ms]
 	DrainBytes      int64         // what is read of a refused body, so that the client reads the answer [256 KiB]
 	DrainTime       time.Duration // [5 s]

@@ -7,8 +7,9 @@ import (
 )
 
 // showingLife does work. If that takes longer than clients wait, it sends the head of a successful answer meanwhile, and then white space now and then: most
-// clients give up when no byte has come for a minute, their copy is stopped, and they begin it anew, again and again. S3 does so too. S3 tells a failure
-// in the document then, which minio-go for one takes for success; here the connection is cut, as for any answer that fails after its first byte.
+// clients give up when no byte has come for a minute, their copy is stopped, and they begin it anew, again and again; a completion goes on without them, but
+// they ask for it a few times only. S3 does so too. S3 tells a failure in the document then, which minio-go's copies for one take for success; here the
+// connection is cut, as for any answer that fails after its first byte.
 //
 // prepare sets the headers of success. finishXML writes the rest of the answer.
 func (c *call) showingLife(prepare func(), work func() error) error {

@@ -13,22 +13,34 @@ import (
 	"sallyport/providers/faulty"
 )
 
-// A copy that takes long shows that it goes on, and ends as a whole document or not at all: a client that reads "Error" in an answer of success may take
-// it for one.
-func TestLongCopiesKeepTheirClients(t *testing.T) {
+// What takes long shows that it goes on, and ends as a whole document or not at all: a client that reads "Error" in an answer of success may take it for one.
+func TestLongWorkKeepsItsClient(t *testing.T) {
 	s := newSite(t, siteOptions{limits: Limits{FirstSign: time.Millisecond}})
 	s.put("source", bytes.Repeat([]byte("x"), 10_000))
-	upload := s.createUpload("parted")
+	fromSource := "X-Amz-Copy-Source: " + testBucket + "/source"
 	for name, c := range map[string]struct {
-		target, root string
+		held, root string // the backend's call that takes long
+		request    func() *http.Request
 	}{
-		"CopyObject":     {"/" + testBucket + "/copy", "CopyObjectResult"},
-		"UploadPartCopy": {"/" + testBucket + "/parted?partNumber=1&uploadId=" + upload, "CopyPartResult"},
+		"CopyObject": {"Put", "CopyObjectResult", func() *http.Request {
+			return s.signed(http.MethodPut, "/"+testBucket+"/copy", nil, fromSource)
+		}},
+		"UploadPartCopy": {"Put", "CopyPartResult", func() *http.Request {
+			return s.signed(http.MethodPut, "/"+testBucket+"/parted?partNumber=1&uploadId="+s.createUpload("parted"), nil, fromSource)
+		}},
+		"CompleteMultipartUpload": {"Uploads.Complete", "CompleteMultipartUploadResult", func() *http.Request {
+			target := "/" + testBucket + "/completed?uploadId=" + s.createUpload("completed")
+			part := s.ask(http.MethodPut, target+"&partNumber=1", []byte("a part"))
+			s.want(part, http.StatusOK, "")
+			return s.signed(http.MethodPost, target, []byte("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"+
+				part.header.Get("Etag")+"</ETag></Part></CompleteMultipartUpload>"))
+		}},
 	} {
 		for _, fails := range []bool{false, true} {
+			request := c.request()
 			goOn := make(chan struct{})
 			s.faults.SetPlan(func(call faulty.Call) *faulty.Fault {
-				if call.Op != "Put" && call.Op != "Uploads.PutPart" {
+				if call.Op != c.held {
 					return nil
 				}
 				<-goOn
@@ -37,8 +49,6 @@ func TestLongCopiesKeepTheirClients(t *testing.T) {
 				}
 				return nil
 			})
-			request := s.request(http.MethodPut, c.target, "X-Amz-Copy-Source: "+testBucket+"/source")
-			s.signer.sign(request, formHashed, nil)
 			response, err := s.server.Client().Do(request)
 			if err != nil {
 				t.Fatal(err)
@@ -50,6 +60,7 @@ func TestLongCopiesKeepTheirClients(t *testing.T) {
 			close(goOn)
 			rest, err := io.ReadAll(response.Body)
 			_ = response.Body.Close()
+			s.faults.SetPlan(nil)
 			var d struct {
 				XMLName xml.Name
 				ETag    string
@@ -62,4 +73,12 @@ func TestLongCopiesKeepTheirClients(t *testing.T) {
 			}
 		}
 	}
+}
+
+// signed makes a request and signs it with a hashed payload.
+func (s *site) signed(method, target string, body []byte, headers ...string) *http.Request {
+	s.t.Helper()
+	r := s.request(method, target, headers...)
+	s.signer.sign(r, formHashed, body)
+	return r
 }
