@@ -122,7 +122,11 @@ func acknowledged(etag *string) history.Result {
 }
 
 func linearGet(ctx context.Context, client *s3.Client, op *history.Op) history.Result {
-	out, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(linearBucket), Key: aws.String(op.Key)})
+	in := &s3.GetObjectInput{Bucket: aws.String(linearBucket), Key: aws.String(op.Key)}
+	if op.Ranged() {
+		in.Range = aws.String("bytes=0-")
+	}
+	out, err := client.GetObject(ctx, in)
 	if err != nil {
 		return judged(err)
 	}

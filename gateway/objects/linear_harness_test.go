@@ -164,7 +164,11 @@ func written(out *PutOutput, err error) history.Result {
 }
 
 func (f *fleet) get(ctx context.Context, s surface, op *history.Op) history.Result {
-	out, err := s.Get(ctx, &GetInput{Bucket: bucketName, Key: op.Key})
+	in := &GetInput{Bucket: bucketName, Key: op.Key}
+	if op.Ranged() {
+		in.Range = &RangeSpec{Last: -1}
+	}
+	out, err := s.Get(ctx, in)
 	if err != nil {
 		return failure(err)
 	}

@@ -136,13 +136,16 @@ func (in *GetInput) firstRead(why purpose) int64 {
 	switch {
 	case why == withoutBody && in.PartNumber == 0:
 		return object.TailSize
-	case why == withoutBody, in.Range != nil, in.PartNumber > 0:
+	case why == withoutBody, in.partial():
 		return lastRead
 	case in.Conditions.any():
 		return smallFile
 	}
 	return fromStart
 }
+
+// partial reports that a part of the object is asked for.
+func (in *GetInput) partial() bool { return in.Range != nil || in.PartNumber > 0 }
 
 // purpose says what a read is for.
 type purpose int
@@ -159,6 +162,9 @@ func (s *Service) read(ctx context.Context, in *GetInput, why purpose) (*GetOutp
 	if err != nil {
 		return nil, err
 	}
+	if out, decided, err := s.readKnown(ctx, at, in, why); decided {
+		return out, err
+	}
 	return restarting(readOvertaken(), func() (*GetOutput, error) { return s.readOnce(ctx, at, in, why) })
 }
 
@@ -168,11 +174,20 @@ func (s *Service) readOnce(ctx context.Context, at *place, in *GetInput, why pur
 		return nil, err
 	}
 	defer r.close()
-	s.remember(at, r.info.ETag, r.id.Mode, r.meta.ETag)
+	out, err := s.answer(ctx, r, in, why)
+	if err == nil && (why == withoutBody || in.partial()) {
+		s.ends.remember(r)
+	}
+	return out, err
+}
+
+// answer reads of an opened revision what is asked for, if the conditions hold.
+func (s *Service) answer(ctx context.Context, r *storedRevision, in *GetInput, why purpose) (out *GetOutput, err error) {
+	s.remember(r.place, r.info.ETag, r.id.Mode, r.meta.ETag)
 	if err := in.Conditions.check(r.etag, r.info.ModTime, why == asSource); err != nil {
 		return nil, err
 	}
-	out := &GetOutput{ObjectInfo: r.describe(), Length: r.meta.Plain, revision: r.info.ETag}
+	out = &GetOutput{ObjectInfo: r.describe(), Length: r.meta.Plain, revision: r.info.ETag}
 	var layout *object.Layout
 	if why != withoutBody || in.PartNumber > 0 {
 		var table []object.Entry

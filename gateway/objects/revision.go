@@ -71,9 +71,13 @@ type storedRevision struct {
 	meta    *object.Metadata
 	etag    string
 	end     []byte // the file's last bytes, the tail among them; all of the file if it is small
+	table   []byte // sealed; only where it had to be read by itself
 	begun   *begunRead
 	lent    lentBuffers // of which end may be one
 	buffers *bufferPool
+
+	known       *knownEnd // what end is, if it was remembered
+	unconfirmed bool      // the backend has not said yet that this is the present revision
 }
 
 // openRevision reads the last bytes of an object, at least a tail's length of them, or begins to read all of it with fromStart, and opens
@@ -90,16 +94,20 @@ func (s *Service) openRevision(ctx context.Context, at *place, customer *Custome
 		r.close()
 		return nil, err
 	}
-	if err := r.openTail(ctx, customer); err != nil {
-		err = s.explain(ctx, r, err)
-		r.close()
-		return nil, err
-	}
-	if r.etag, err = etagOf(at.bucket.Vault, r.id.Mode, r.meta.ETag, r.info.ETag); err != nil {
+	if err := s.openEnd(ctx, r, customer); err != nil {
 		r.close()
 		return nil, err
 	}
 	return r, nil
+}
+
+// openEnd opens the tail of a revision whose end is there.
+func (s *Service) openEnd(ctx context.Context, r *storedRevision, customer *CustomerKey) (err error) {
+	if err := r.openTail(ctx, customer); err != nil {
+		return s.explain(ctx, r, err)
+	}
+	r.etag, err = etagOf(r.bucket.Vault, r.id.Mode, r.meta.ETag, r.info.ETag)
+	return err
 }
 
 // begin reads an object that is wanted whole, from its first byte on. Afterwards a small one is in memory; of a larger one the tail was read in a
@@ -297,6 +305,10 @@ func (r *storedRevision) fetch(ctx context.Context, off, length int64) (io.ReadC
 		return nil, changed(err)
 	case info.ETag != r.info.ETag, info.Size != r.info.Size:
 		return nil, errors.Join(errChanged, body.Close())
+	case r.unconfirmed:
+		if err := r.confirm(info); err != nil {
+			return nil, errors.Join(err, body.Close())
+		}
 	}
 	return body, nil
 }
@@ -384,6 +396,7 @@ func (s *Service) layout(ctx context.Context, r *storedRevision, room Room) (*ob
 		if table, err = object.OpenTable(r.id, key, r.meta, sealed); err != nil {
 			return nil, nil, s.damaged(r.place, "the stored object does not verify: its table of parts was altered", err)
 		}
+		r.table = sealed
 	}
 	layout, err := object.NewLayout(r.info.Size, r.id, r.meta, table)
 	if err != nil {

@@ -2,7 +2,7 @@
 // into sealed objects at a provider, and back.
 //
 // Files are by noun: write, read, copy, delete, list, bucket and upload are what S3 has; each begins with the input and output of its
-// operations. Of the others, revision finds a stored object and opens its tail, body yields its verified bytes, conditions and etag decide what
+// operations. Of the others, revision finds a stored object and opens its tail, ends remembers tails, body yields its verified bytes, conditions and etag decide what
 // clients see of revisions, room reserves memory, gate keeps writes and the removal of their bucket apart. upload holds the operations of
 // multipart uploads; uploadstate reads back what is kept of one, uploadparts, uploadcomplete, uploadrepeated (a Complete that was sent
 // again) and uploadlists do them.
@@ -42,6 +42,7 @@ type Service struct {
 	log     *slog.Logger
 	gate    *gate
 	buffers *bufferPool
+	ends    *knownEnds
 
 	uploads    *uploadMemory
 	open       *openUploads
@@ -56,7 +57,7 @@ func (s *Service) BuffersLent() int64 { return s.buffers.lent.Load() }
 func New(opts *Options) *Service {
 	s := &Service{
 		vaults: opts.Vaults, cache: opts.Cache, now: opts.Now, metrics: opts.Metrics, log: opts.Log, gate: newGate(),
-		buffers: newBufferPool(),
+		buffers: newBufferPool(), ends: newKnownEnds(),
 		uploads: newUploadMemory(), open: newOpenUploads(opts.Metrics), tails: make(chan struct{}, tailReads),
 	}
 	if s.now == nil {

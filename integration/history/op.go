@@ -98,6 +98,9 @@ type Op struct {
 	Result       Result
 }
 
+// Ranged says that a Get is to ask for the whole object as a range, for which servers do other things than for a plain read. Every other client does.
+func (o *Op) Ranged() bool { return o.Kind == Get && o.Client%2 == 1 }
+
 // String is a line of a report.
 func (o *Op) String() string {
 	var b strings.Builder
@@ -117,6 +120,9 @@ func (o *Op) String() string {
 func (o *Op) request() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", o.Kind, o.Key)
+	if o.Ranged() {
+		b.WriteString(" as a range")
+	}
 	if o.Source != "" {
 		fmt.Fprintf(&b, " from %s", o.Source)
 	}
