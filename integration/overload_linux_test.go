@@ -43,27 +43,38 @@ const (
 // overloadKeys are three clients who share nothing but the gateway.
 type overloadKeys struct{ slow, bulk, healthy *gateway }
 
+// overloadStorages configure the storages that TestOverload runs over.
+func overloadStorages() map[string]func(t *testing.T) (provider string) {
+	return map[string]func(*testing.T) string{
+		"folder": func(t *testing.T) string {
+			t.Helper()
+			return fmt.Sprintf("{type: local, path: %q, durability: off}", t.TempDir())
+		},
+		"minio": func(t *testing.T) string {
+			t.Helper()
+			return newStorage(t).provider("")
+		},
+	}
+}
+
 // newOverloadServer serves one vault to three access keys, within overloadMemory.
-func newOverloadServer(t *testing.T) (*server, overloadKeys) {
+func newOverloadServer(t *testing.T, provider string) (*server, overloadKeys) {
 	t.Helper()
 	dir := t.TempDir()
-	s := &server{config: filepath.Join(dir, "config.yaml"), keyFile: filepath.Join(dir, "vault.key"), root: filepath.Join(dir, "root")}
+	s := &server{config: filepath.Join(dir, "config.yaml"), keyFile: filepath.Join(dir, "vault.key")}
 	s.Dir = dir
 	cli := &program{path: sallyport(t, true), env: toolchain.Environ(), dir: dir}
 	writeFile(t, s.keyFile, []byte(cli.run(t, "key", "new")))
-	if err := os.Mkdir(s.root, 0o700); err != nil {
-		t.Fatal(err)
-	}
 	text := fmt.Appendf(nil, `
 state_dir: %q
 listen: {address: "127.0.0.1:0"}
 admin: {address: "127.0.0.1:0"}
-providers: {disk: {type: local, path: %q, durability: off}}
-vaults: [{name: main, provider: disk, buckets: ["*"], unlock: {key_file: %q}}]
+providers: {storage: %s}
+vaults: [{name: main, provider: storage, buckets: ["*"], unlock: {key_file: %q}}]
 limits: {memory: %dMiB, drain_delay: 0s}
 log: {level: warn, format: json}
 credentials:
-`, filepath.Join(dir, "state"), s.root, s.keyFile, overloadMemory>>20)
+`, filepath.Join(dir, "state"), provider, s.keyFile, overloadMemory>>20)
 	for _, name := range []string{"slow", "bulk", "healthy"} {
 		text = fmt.Appendf(text, "  - {access_key: %s-client, secret_key: %s, allow: [{buckets: [\"*\"], ops: [read, write, list, delete, create-bucket]}]}\n", name, overloadSecret)
 	}
@@ -386,9 +397,16 @@ func TestOverload(t *testing.T) {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil || files.Max < overloadFiles {
 		notRun(t, fmt.Sprintf("%d descriptors may be open, and it takes %d", files.Max, overloadFiles))
 	}
+	for name, provider := range overloadStorages() {
+		t.Run(name, func(t *testing.T) { overload(t, provider(t)) })
+	}
+}
+
+func overload(t *testing.T, provider string) {
+	t.Helper()
 	started := time.Now()
 	lap := func(what string) { t.Logf("after %v: %s", time.Since(started).Round(10*time.Millisecond), what) }
-	s, keys := newOverloadServer(t)
+	s, keys := newOverloadServer(t, provider)
 	lap("serving")
 	makeBucket(t, keys.healthy, "overload")
 	large, err := unsignedBody(t.Context(), keys.bulk, http.MethodPut, "/overload/large", io.LimitReader(newText(), largeSize), largeSize)
