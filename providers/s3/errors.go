@@ -185,7 +185,7 @@ func (b *Bucket) unanswered(ctx context.Context, c *call, open bool, err error) 
 		cause = c.x.err // minio-go words some of them anew and drops the cause
 	}
 	switch {
-	case c.x.status >= 400 && c.x.status < 500:
+	case c.x.status >= 400 && c.x.status < 500 && c.x.status != http.StatusNotFound: // that leaves open what is absent, and who says so
 		return fail(statusKind(c.x.status), c.op, c.key, cause)
 	case open:
 		return fail(driver.UnknownOutcome, c.op, c.key, cause)
