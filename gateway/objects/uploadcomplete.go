@@ -53,21 +53,23 @@ func (s *Service) completeUpload(ctx context.Context, in *CompleteInput) (*PutOu
 		}
 	}
 	if len(parts) == 0 || finished(notes) {
-		out, err := s.alreadyCompleted(ctx, u, in)
+		out, lookErr := s.alreadyCompleted(ctx, u, in)
 		switch {
 		case out != nil:
 			if !finished(notes) { // whoever completed it died before it could say so
 				s.afterComplete(ctx, u, out.inTail, notes)
 			}
 			return u.completed(in, out), nil
-		case err != nil && (finished(notes) || errors.Is(err, errOtherParts)):
-			return nil, err
+		case lookErr != nil && (finished(notes) || errors.Is(lookErr, errOtherParts)):
+			return nil, lookErr
 		case finished(notes):
 			return nil, errNoUpload()
 		}
 		switch lost, err := s.lostByBackend(u, parts, notes); {
 		case err != nil:
 			return nil, err
+		case lost && lookErr != nil: // its parts may be gone because it is completed
+			return nil, lookErr
 		case lost:
 			return nil, errNoUpload()
 		}

@@ -354,3 +354,32 @@ func TestCompleteOfUnknownOutcome(t *testing.T) {
 		w.wantObject("key", w.complete("key", id, p).ETag, []byte("x"))
 	}
 }
+
+// TestCompleteThatCannotLook: the upload was completed and its answer got lost. Who asks again while the object cannot be read is told to ask later, and
+// not that the upload is gone: the backup is there.
+func TestCompleteThatCannotLook(t *testing.T) {
+	var faults *faulty.Driver
+	w := newWorld(t, worldOptions{wrap: func(d driver.Driver) driver.Driver {
+		faults = faulty.New(d, nil)
+		return faults
+	}})
+	id := w.begin("key")
+	parts := []CompletedPart{w.part("key", id, 1, content(1, minPart)), w.part("key", id, 2, []byte("held"))}
+	failing := func(ops ...string) {
+		faults.SetPlan(func(c faulty.Call) *faulty.Fault {
+			for _, op := range ops {
+				if c.Op == op && (op != "Get" || c.Key == bucketName+"/key") {
+					return &faulty.Fault{Kind: driver.Unavailable}
+				}
+			}
+			return nil
+		})
+	}
+	failing("Uploads.Note")
+	w.complete("key", id, parts...)
+	failing("Get")
+	_, err := w.again().tryComplete("key", id, parts...)
+	wantKind(t, "the object cannot be read", err, Unavailable)
+	faults.SetPlan(nil)
+	w.wantObject("key", w.again().complete("key", id, parts...).ETag, content(1, minPart), []byte("held"))
+}
