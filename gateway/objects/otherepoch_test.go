@@ -6,17 +6,20 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
 
 	"sallyport/config/secret"
+	"sallyport/crypto/vault"
 	"sallyport/gateway/cache"
 	"sallyport/gateway/checksum"
 	"sallyport/gateway/objects"
 	"sallyport/gateway/vaults"
 	"sallyport/gateway/vaults/vaultstest"
 	"sallyport/providers"
+	"sallyport/providers/faulty"
 	"sallyport/providers/mem"
 )
 
@@ -108,6 +111,92 @@ func passwordChangedElsewhere(t *testing.T, renews bool) {
 	}
 	if err := get(before, "second"); err != nil {
 		t.Errorf("after it was opened again: %v", err)
+	}
+}
+
+// TestPasswordChangedWhileTheStorageFails: whether an epoch is somebody's invention or that of a newer vault file is not known until the storage has said
+// which vault files there are. Until then nothing is damaged, and as soon as it answers all is read.
+func TestPasswordChangedWhileTheStorageFails(t *testing.T) {
+	for name, fails := range map[string]func(c faulty.Call) bool{
+		"lists": func(c faulty.Call) bool { return c.Op == "List" },
+		"reads": func(c faulty.Call) bool { return c.Op == "Get" && strings.HasPrefix(c.Key, vault.Directory) },
+	} {
+		t.Run(name, func(t *testing.T) { passwordChangedWhile(t, fails) })
+	}
+}
+
+func passwordChangedWhile(t *testing.T, fails func(c faulty.Call) bool) {
+	faults := faulty.New(mem.New(&mem.Options{MaxKey: 2048}), nil)
+	store := providers.Open("shared", faults, &providers.StoreOptions{Retry: providers.RetryOptions{MaxRetries: -1}})
+	unlock := vaults.Unlock{Key: vaultstest.Key(t)}
+	gateway := func() (*vaults.Vault, *objects.Service) {
+		v := vaultstest.NewVault(t, vaultstest.Options{Store: store})
+		v.RenewBy(&vaults.Renewal{Unlock: func(context.Context) (vaults.Unlock, error) { return unlock, nil }})
+		return v, objects.New(&objects.Options{Vaults: vaults.NewSet(nil, v), Cache: cache.New(&cache.Options{})})
+	}
+	_, before := gateway()
+	if err := before.CreateBucket(t.Context(), "bucket"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := before.HeadBucket(t.Context(), "bucket"); err != nil { // it remembers its record
+		t.Fatal(err)
+	}
+	changing, after := gateway()
+	for i, password := range []string{"unlikely Walrus teapot 41", "marble Quokka lantern 98"} {
+		if err := changing.SetPassword(t.Context(), unlock, secret.NewString(password), "password", i > 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := changing.Renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := after.CreateBucket(t.Context(), "new-bucket"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := after.Put(t.Context(), &objects.PutInput{
+		Bucket: "bucket", Key: "key", Size: 1, Body: checksum.NewReader(strings.NewReader("x"), &checksum.Options{Size: 1}),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	upload, err := after.CreateUpload(t.Context(), &objects.CreateUploadInput{Bucket: "bucket", Key: "parts"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := map[string]func() error{
+		"object": func() error {
+			_, err := before.Head(t.Context(), &objects.GetInput{Bucket: "bucket", Key: "key"})
+			return err
+		},
+		"bucket": func() error { _, err := before.HeadBucket(t.Context(), "new-bucket"); return err },
+		"upload": func() error {
+			_, err := before.ListParts(t.Context(), &objects.ListPartsInput{UploadRef: objects.UploadRef{Bucket: "bucket", Key: "parts", UploadID: upload}, Limit: 1})
+			return err
+		},
+		"uploads": func() error {
+			out, err := before.ListUploads(t.Context(), &objects.ListUploadsInput{Bucket: "bucket", Limit: 10})
+			if err == nil && len(out.Uploads) != 1 {
+				err = fmt.Errorf("%d uploads are listed", len(out.Uploads))
+			}
+			return err
+		},
+	}
+	faults.SetPlan(func(c faulty.Call) *faulty.Fault {
+		if fails(c) {
+			return &faulty.Fault{Kind: providers.Unavailable}
+		}
+		return nil
+	})
+	for what, ask := range asked {
+		err := ask()
+		if e, ok := errors.AsType[*objects.Error](err); !ok || e.Kind != objects.Unavailable {
+			t.Errorf("%s while the storage fails: %v", what, err)
+		}
+	}
+	faults.SetPlan(nil)
+	for what, ask := range asked {
+		if err := ask(); err != nil {
+			t.Errorf("%s when it does again: %v", what, err)
+		}
 	}
 }
 

@@ -115,7 +115,7 @@ func (s *Service) listUploads(ctx context.Context, in *ListUploadsInput) (*ListU
 func (s *Service) uploadInfo(ctx context.Context, b *vaults.Bucket, key string, up *providers.OpenUpload) (*UploadInfo, error) {
 	at := &place{bucket: b, key: key, backendKey: up.Key}
 	u, err := openFirstNote(ctx, at, up.ID, up.Note.Data)
-	if errors.Is(err, vaults.ErrLocked) {
+	if errors.Is(err, vaults.ErrLocked) || errors.Is(err, vaults.ErrNoLook) {
 		return nil, err
 	}
 	if err != nil {

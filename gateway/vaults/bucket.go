@@ -100,6 +100,9 @@ func (v *Vault) readBucket(ctx context.Context, name string) (*Bucket, error) {
 			record, err = ring.opened.OpenBucket(key, sealed)
 		}
 	}
+	if errors.Is(err, ErrNoLook) {
+		return nil, fmt.Errorf("open record of bucket %q: %w", name, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open record of bucket %q: %w: %w", name, ErrBucketRecord, err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"sallyport/crypto/vault"
 	"sallyport/gateway/telemetry"
+	"sallyport/providers"
 )
 
 // Renewal lets a vault that is open take a newer vault file, which somebody made elsewhere.
@@ -89,30 +90,47 @@ func (v *Vault) renew(ctx context.Context) (bool, error) {
 		}
 		return true, nil
 	}
-	if ctx.Err() == nil {
+	if !passing(ctx, err) {
 		v.refused = refusal{newest, v.renewal.Now().Add(refusedFor), err}
 	}
 	return false, err
 }
 
+// passing reports whether a look for a newer vault file failed so that the next one may succeed: it says nothing of any file.
+func passing(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || providers.Is(err, providers.Unavailable) || providers.Is(err, providers.Throttled) || providers.Is(err, providers.Canceled)
+}
+
 // LearnEpoch renews the vault if it does not know an epoch. The error is ErrUnknownEpoch, with the reason if there is a newer vault file and it was not
-// taken; or ErrLocked.
+// taken; or ErrNoLook if nobody could find out whether there is one; or ErrLocked.
 func (v *Vault) LearnEpoch(ctx context.Context, n uint32) error {
 	_, err := v.epoch(n)
 	if !errors.Is(err, ErrUnknownEpoch) {
 		return err
 	}
-	if _, renewErr := v.Renew(ctx); renewErr != nil {
-		return fmt.Errorf("%w: %w", err, renewErr)
+	if err := v.renewFor(ctx, err); err != nil {
+		return err
 	}
 	_, err = v.epoch(n)
 	return err
 }
 
-// renewed returns the keys of a newer vault file, or cause if there is none that opens.
+// renewed returns the keys of a newer vault file, or cause if there is none that opens, or ErrNoLook.
 func (v *Vault) renewed(ctx context.Context, cause error) (*ring, error) {
-	if _, err := v.Renew(ctx); err != nil {
-		return nil, fmt.Errorf("%w: %w", cause, err)
+	if err := v.renewFor(ctx, cause); err != nil {
+		return nil, err
 	}
 	return v.keyring()
+}
+
+// renewFor renews because of cause, which it returns only if a newer vault file was not taken for good.
+func (v *Vault) renewFor(ctx context.Context, cause error) error {
+	_, err := v.Renew(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case passing(ctx, err):
+		return fmt.Errorf("%w: %w", ErrNoLook, err)
+	}
+	return fmt.Errorf("%w: %w", cause, err)
 }

@@ -30,6 +30,7 @@ var (
 	ErrNoVaultFile  = errors.New("no vault file")
 	ErrVaultExists  = errors.New("a vault exists already")
 	ErrUnknownEpoch = errors.New("sealed under an epoch this vault file does not know")
+	ErrNoLook       = errors.New("sealed under an epoch this vault file does not know, and whether there is a newer vault file could not be found out")
 )
 
 // recordLifetime is how long a bucket record is believed without asking the backend again; another gateway's DeleteBucket is seen after it.
