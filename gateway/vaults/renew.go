@@ -21,15 +21,14 @@ type Renewal struct {
 	Now func() time.Time
 }
 
-// refusedFor is how long a vault file that did not open is not tried again: a password costs time and memory, and whoever can write to the root can
-// have it tried by any read.
+// refusedFor is how long no vault file is tried after one that did not open: a password costs time and memory, and whoever can write to the root can
+// have it tried by any read, under another number each time.
 const refusedFor = time.Minute
 
-// refusal is a generation that did not open.
+// refusal is why the last vault file that was tried did not open.
 type refusal struct {
-	generation uint64
-	until      time.Time
-	err        error
+	until time.Time
+	err   error
 }
 
 // RenewBy sets how a newer vault file is opened. It is to be called before the vault is used; without it Renew takes none.
@@ -69,7 +68,7 @@ func (v *Vault) renew(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	newest := found[len(found)-1]
-	if r := v.refused; r.generation == newest && v.renewal.Now().Before(r.until) {
+	if r := v.refused; v.renewal.Now().Before(r.until) {
 		return false, r.err
 	}
 	unlock, err := v.renewal.Unlock(ctx)
@@ -91,7 +90,7 @@ func (v *Vault) renew(ctx context.Context) (bool, error) {
 		return true, nil
 	}
 	if !passing(ctx, err) {
-		v.refused = refusal{newest, v.renewal.Now().Add(refusedFor), err}
+		v.refused = refusal{v.renewal.Now().Add(refusedFor), err}
 	}
 	return false, err
 }

@@ -151,3 +151,32 @@ func TestRenewTakesNothingElse(t *testing.T) {
 		}
 	}
 }
+
+// TestRenewTriesOneFileAMinute: who can write to the root can put a file of another number there each time, and each would cost a password's 256 MiB.
+func TestRenewTriesOneFileAMinute(t *testing.T) {
+	r := newRoot(t)
+	r.create(firstPassword)
+	v := r.vault(r.state)
+	if err := v.Open(t.Context(), withPassword(firstPassword)); err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	now := time.Unix(1_800_000_000, 0)
+	v.RenewBy(&vaults.Renewal{
+		Unlock: func(context.Context) (vaults.Unlock, error) { tried++; return withPassword(firstPassword), nil },
+		Now:    func() time.Time { return now },
+	})
+	for generation := range uint64(4) {
+		r.plant(vault.Directory+vault.FileName(generation+2), r.file(1))
+		if _, err := v.Renew(t.Context()); !errors.Is(err, vault.ErrForged) {
+			t.Errorf("file %d: %v", generation+2, err)
+		}
+	}
+	if tried != 1 {
+		t.Errorf("%d files were tried within a minute", tried)
+	}
+	now = now.Add(time.Minute)
+	if _, err := v.Renew(t.Context()); err == nil || tried != 2 {
+		t.Errorf("a minute later: %v, %d files tried", err, tried)
+	}
+}
