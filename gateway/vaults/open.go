@@ -270,7 +270,8 @@ func (v *Vault) openAccepted(ctx context.Context, unlock Unlock, file *vault.Fil
 	if err != nil {
 		return nil, err
 	}
-	if pin != nil {
+	// A password takes a second, and a command that uses the state directory too may have pinned a newer file since.
+	if pin, err = v.pin(); err == nil && pin != nil {
 		err = pin.Verify(opened)
 	}
 	if err == nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"testing"
 	"time"
@@ -12,6 +13,9 @@ import (
 	"sallyport/crypto/object"
 	"sallyport/crypto/vault"
 	"sallyport/gateway/vaults"
+	"sallyport/gateway/vaults/vaultstest"
+	"sallyport/providers"
+	"sallyport/providers/driver"
 )
 
 // changeElsewhere has another gateway change the password, which begins a new epoch.
@@ -178,5 +182,53 @@ func TestRenewTriesOneFileAMinute(t *testing.T) {
 	now = now.Add(time.Minute)
 	if _, err := v.Renew(t.Context()); err == nil || tried != 2 {
 		t.Errorf("a minute later: %v, %d files tried", err, tried)
+	}
+}
+
+// meanwhile is a backend on which something happens once, right after a vault file was read.
+type meanwhile struct {
+	driver.Driver
+	happens func()
+}
+
+func (m *meanwhile) Get(ctx context.Context, key string, opts *driver.GetOptions) (io.ReadCloser, *driver.Info, error) {
+	body, info, err := m.Driver.Get(ctx, key, opts)
+	if happens := m.happens; happens != nil && key == vault.Directory+vault.FileName(2) {
+		m.happens = nil
+		happens()
+	}
+	return body, info, err
+}
+
+// TestRenewForgetsNothing: while a running gateway opens a vault file, a command beside it replaces a password. What the state directory says of that
+// must stand, or the storage could bring the replaced password back.
+func TestRenewForgetsNothing(t *testing.T) {
+	r := newRoot(t)
+	r.create(firstPassword)
+	backend := &meanwhile{Driver: r.backend}
+	v := vaults.New(&vaults.Options{
+		Name: "home", Store: providers.Open("memory", backend, nil), Patterns: []string{"*"}, State: vaults.NewStateDir(r.state, "home"), Hasher: vaultstest.Hasher(t),
+	})
+	if err := v.Open(t.Context(), withKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	v.RenewBy(&vaults.Renewal{Unlock: func(context.Context) (vaults.Unlock, error) { return withKey(t), nil }})
+	command := r.vault(r.state)
+	if err := command.SetPassword(t.Context(), withKey(t), secret.NewString(secondPassword), "second", false); err != nil {
+		t.Fatal(err)
+	}
+	older := r.file(2)
+	backend.happens = func() {
+		if err := command.SetPassword(t.Context(), withKey(t), secret.NewString("granite Pelican sonnet 77"), "password", true); err != nil {
+			t.Error(err)
+		}
+	}
+	if renewed, err := v.Renew(t.Context()); renewed || !errors.Is(err, vault.ErrRollback) {
+		t.Errorf("%v, %v", renewed, err)
+	}
+	r.remove(vault.Directory + vault.FileName(3))
+	r.plant(vault.Directory+vault.FileName(2), older)
+	if err := r.vault(r.state).Open(t.Context(), withPassword(firstPassword)); !errors.Is(err, vault.ErrRollback) {
+		t.Errorf("the storage brought the replaced password back: %v", err)
 	}
 }
