@@ -78,7 +78,11 @@ func (v *Vault) renew(ctx context.Context) (bool, error) {
 	taken, _ := v.Generation()
 	switch {
 	case err != nil:
-		err = fmt.Errorf("vault file %s was made elsewhere and does not open here: name the vault's key or its new password in the configuration: %w", vault.FileName(newest), err)
+		text := "is not taken"
+		if errors.Is(err, vault.ErrWrongKey) {
+			text = "does not open here: name the vault's key or its new password in the configuration"
+		}
+		err = fmt.Errorf("vault file %s was made elsewhere and %s: %w", vault.FileName(newest), text, err)
 		v.log.Error("a newer vault file was not taken", telemetry.Vault(v.name), telemetry.Generation(newest), telemetry.Error(err))
 	case taken <= open:
 		err = fmt.Errorf("vault file %s is damaged", vault.FileName(newest))
