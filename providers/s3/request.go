@@ -76,6 +76,9 @@ func (b *Bucket) send(ctx context.Context, x *exchange, r *own, document any) er
 		return errorResponse(x, r.name, answer)
 	}
 	if document == nil {
+		if len(bytes.TrimSpace(answer)) > 0 { // what asks for no document is answered with none
+			return errForeignAnswer
+		}
 		return nil
 	}
 	if err := xml.Unmarshal(answer, document); err != nil {
