@@ -97,6 +97,50 @@ func TestSplitPutHidesPassingFailures(t *testing.T) {
 	}
 }
 
+// leaving is a body whose sender stops in the middle and is then gone.
+type leaving struct {
+	sent io.Reader
+	ctx  context.Context //nolint:containedctx // of whoever sends.
+}
+
+func (l leaving) Read(p []byte) (int, error) {
+	if n, err := l.sent.Read(p); err == nil {
+		return n, nil
+	}
+	<-l.ctx.Done()
+	return 0, l.ctx.Err()
+}
+
+// Whose caller has left is told no failure of the backend, whatever the parts that were on their way then come to.
+func TestSplitPutWhoseCallerLeftMeanwhile(t *testing.T) {
+	for _, kind := range []driver.Kind{driver.Unavailable, driver.UnknownOutcome} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			tries := 0
+			b := newSplitBench(t, func(c faulty.Call) *faulty.Fault {
+				if c.Op != "Uploads.PutPart" || c.Part != 2 {
+					return nil
+				}
+				if tries++; tries == 3 { // nothing else is under way any more
+					leave()
+				}
+				return &faulty.Fault{Kind: kind}
+			})
+			b.putRaw(t, "k", "old")
+			_, err := b.store.Put(ctx, "k", leaving{bytes.NewReader(someBytes[:2*splitPart]), ctx}, 5*splitPart, nil)
+			wantKind(t, err, driver.Canceled)
+			if tries != 3 {
+				t.Errorf("part 2 was sent %d times", tries)
+			}
+			b.wantObject(t, "k", "old")
+			if left := b.leftovers(t); len(left) != 0 {
+				t.Errorf("%v: left %+v", kind, left)
+			}
+		})
+	}
+}
+
 func TestSplitPutThatFailsLeavesTheOldObject(t *testing.T) {
 	errBody := errors.New("the sender is gone")
 	long := someBytes[:5*splitPart]

@@ -23,6 +23,7 @@ func TestWhatRulesTakeAway(t *testing.T) {
 		"disabled":               {`<Filter/><Status>Disabled</Status><Expiration><Days>3</Days></Expiration>`, false, false},
 		"another prefix":         {`<Filter><Prefix>logs/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>3</Days></Expiration>`, false, false},
 		"tagged objects":         {`<Filter><Tag><Key>a</Key><Value>b</Value></Tag></Filter><Status>Enabled</Status><Expiration><Days>3</Days></Expiration>`, false, false},
+		"tagged, in And":         {`<Filter><And><Prefix>backup/</Prefix><Tag><Key>a</Key><Value>b</Value></Tag><Tag><Key>c</Key><Value>d</Value></Tag></And></Filter><Status>Enabled</Status><Expiration><Days>3</Days></Expiration>`, false, false},
 	} {
 		var answer lifecycleAnswer
 		if err := xml.Unmarshal([]byte(`<LifecycleConfiguration><Rule><ID>one</ID>`+c.rule+`</Rule></LifecycleConfiguration>`), &answer); err != nil || len(answer.Rules) != 1 {
