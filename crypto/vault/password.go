@@ -56,6 +56,18 @@ func NewHasher(cost Cost) (*Hasher, error) {
 	return &Hasher{turn: make(chan struct{}, 1), cost: cost}, nil
 }
 
+// Affords reports whether no password slot of a file costs more than the slots that the hasher makes. What a slot costs is written in the file, where
+// whoever can write to the storage may have put it.
+func (h *Hasher) Affords(f *File) bool {
+	for i := range f.slots {
+		c := f.slots[i].cost
+		if c.Time > h.cost.Time || c.MemoryKiB > h.cost.MemoryKiB || c.Lanes > h.cost.Lanes {
+			return false
+		}
+	}
+	return true
+}
+
 // derive waits for its turn and computes Argon2id. When ctx ends while waiting it returns the context's error; a computation that has
 // begun runs to its end.
 func (h *Hasher) derive(ctx context.Context, password secret.String, salt []byte, cost Cost) ([]byte, error) {

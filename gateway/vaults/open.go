@@ -19,7 +19,11 @@ import (
 type Unlock struct {
 	Key      vault.RecoveryKey
 	Password secret.String
+
+	bounded bool // no password is checked that costs more than one that this program makes
 }
+
+var errCostly = errors.New("to check a password with it takes more memory or time than a running gateway may give; if it was not made by an attacker, restart the gateway to take it")
 
 // CreateOptions say what a new vault is like. Key is required; Password adds a slot.
 type CreateOptions struct {
@@ -287,6 +291,9 @@ func (v *Vault) openAccepted(ctx context.Context, unlock Unlock, file *vault.Fil
 func (u Unlock) open(ctx context.Context, file *vault.File, hasher *vault.Hasher) (*vault.Opened, error) {
 	if !u.Key.IsZero() {
 		return file.OpenWithRecoveryKey(u.Key)
+	}
+	if u.bounded && !hasher.Affords(file) {
+		return nil, errCostly
 	}
 	return file.OpenWithPassword(ctx, hasher, u.Password)
 }

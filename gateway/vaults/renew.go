@@ -73,6 +73,7 @@ func (v *Vault) renew(ctx context.Context) (bool, error) {
 	}
 	unlock, err := v.renewal.Unlock(ctx)
 	if err == nil {
+		unlock.bounded = true
 		err = v.Open(ctx, unlock)
 	}
 	taken, _ := v.Generation()

@@ -233,3 +233,38 @@ func TestRenewForgetsNothing(t *testing.T) {
 		t.Errorf("the storage brought the replaced password back: %v", err)
 	}
 }
+
+// TestRenewChecksNoCostlyPassword: the file says what its passwords cost, up to 2 GiB each, and whoever can write to the root makes the file. A running gateway
+// must not be brought down by that; a start takes it.
+func TestRenewChecksNoCostlyPassword(t *testing.T) {
+	for name, cost := range map[string]vault.Cost{
+		"memory": {Time: 1, MemoryKiB: 20 << 10, Lanes: 1}, "passes": {Time: 2, MemoryKiB: 19 << 10, Lanes: 1}, "lanes": {Time: 1, MemoryKiB: 19 << 10, Lanes: 2},
+	} {
+		r := newRoot(t)
+		r.create(firstPassword)
+		hasher, err := vault.NewHasher(cost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		byPassword, byKey := r.vault(""), r.vault("")
+		for v, unlock := range map[*vaults.Vault]vaults.Unlock{byPassword: withPassword(firstPassword), byKey: withKey(t)} {
+			if err := v.Open(t.Context(), unlock); err != nil {
+				t.Fatal(err)
+			}
+			v.RenewBy(&vaults.Renewal{Unlock: func(context.Context) (vaults.Unlock, error) { return unlock, nil }})
+		}
+		elsewhere := vaults.New(&vaults.Options{Name: "home", Store: r.store, Patterns: []string{"*"}, Hasher: hasher})
+		if err := elsewhere.SetPassword(t.Context(), withKey(t), secret.NewString(secondPassword), "costly", false); err != nil {
+			t.Fatal(err)
+		}
+		if renewed, err := byPassword.Renew(t.Context()); renewed || err == nil || !strings.Contains(err.Error(), "restart the gateway") {
+			t.Errorf("%s: %v, %v", name, renewed, err)
+		}
+		if renewed, err := byKey.Renew(t.Context()); !renewed || err != nil {
+			t.Errorf("%s, with the key: %v, %v", name, renewed, err)
+		}
+		if err := r.vault("").Open(t.Context(), withPassword(secondPassword)); err != nil {
+			t.Errorf("%s, at a start: %v", name, err)
+		}
+	}
+}
