@@ -22,14 +22,18 @@ type listAnswer struct {
 	EncodingType          string
 	IsTruncated           bool
 	NextContinuationToken string
-	Contents              []struct {
-		Key          string
-		LastModified time.Time
-		ETag         string
-		Size         int64
-	}
-	CommonPrefixes []struct{ Prefix string }
+	Contents              []listedContent
+	CommonPrefixes        []listedPrefix
 }
+
+type listedContent struct {
+	Key          string
+	LastModified time.Time
+	ETag         string
+	Size         int64
+}
+
+type listedPrefix struct{ Prefix string }
 
 // listOnce makes one list request.
 func (b *Bucket) listOnce(ctx context.Context, op string, query url.Values, into *listAnswer) error {

@@ -81,7 +81,7 @@ func (b *Bucket) send(ctx context.Context, x *exchange, r *own, document any) er
 		}
 		return nil
 	}
-	if err := xml.Unmarshal(answer, document); err != nil {
+	if err := decode(answer, document); err != nil {
 		return fmt.Errorf("%w: %w", errForeignAnswer, err)
 	}
 	return nil
