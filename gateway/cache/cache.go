@@ -10,8 +10,6 @@ package cache
 
 import (
 	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"log/slog"
 	"sync"
@@ -64,7 +62,7 @@ type View struct {
 	cache *Cache
 	vault [16]byte
 	seal  *[keys.Size]byte // our own copies: the vault clears its keys when it is locked, and zeros must never seal a row
-	name  *[keys.Size]byte
+	names *namers
 	file  *file // nil = in memory only
 }
 
@@ -87,8 +85,8 @@ func (c *Cache) View(vault [16]byte, key keys.CacheKey) *View {
 
 func (c *Cache) newView(vault [16]byte, key keys.CacheKey) *View {
 	seal := *key.Reveal()
-	name := [keys.Size]byte(keys.Expand(seal[:], keys.Label("cache-name"), keys.Size))
-	v := &View{cache: c, vault: vault, seal: &seal, name: &name}
+	names := &namers{key: keys.Expand(seal[:], keys.Label("cache-name"), keys.Size)}
+	v := &View{cache: c, vault: vault, seal: &seal, names: names}
 	if c.dir != "" && seal != [keys.Size]byte{} { // a vault that is being locked has cleared its key: nothing is sealed under zeros
 		v.file = newFile(c.dir, vault)
 	}
@@ -136,7 +134,7 @@ func (c *Cache) Len() int {
 
 // Get returns what is remembered of the revision backendETag of backendKey.
 func (v *View) Get(backendKey, backendETag string) (ETag, bool) {
-	id := v.id(backendKey, backendETag)
+	id := v.names.id(backendKey, backendETag)
 	v.cache.mu.Lock()
 	defer v.cache.mu.Unlock()
 	return v.cache.rows.get(id)
@@ -147,7 +145,7 @@ func (v *View) Put(backendKey, backendETag string, etag ETag) {
 	if backendETag == "" || !etag.valid() {
 		return
 	}
-	r := row{id: v.id(backendKey, backendETag), etag: etag}
+	r := row{id: v.names.id(backendKey, backendETag), etag: etag}
 	v.cache.mu.Lock()
 	fresh := v.cache.rows.put(r)
 	v.cache.mu.Unlock()
@@ -157,17 +155,4 @@ func (v *View) Put(backendKey, backendETag string, etag ETag) {
 	if err := v.file.add(v, r); err != nil {
 		v.cache.log.Warn("etag cache not written", "error", err)
 	}
-}
-
-// id hashes what names a revision under a key derived from the vault's, so that neither memory dumps nor files hold names, and nobody can
-// look for two names with one id.
-func (v *View) id(backendKey, backendETag string) (id rowID) {
-	mac := hmac.New(sha256.New, v.name[:])
-	var length [8]byte
-	binary.BigEndian.PutUint64(length[:], uint64(len(backendKey)))
-	mac.Write(length[:])
-	mac.Write([]byte(backendKey))
-	mac.Write([]byte(backendETag))
-	copy(id[:], mac.Sum(nil))
-	return id
 }
