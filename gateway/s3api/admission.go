@@ -28,7 +28,7 @@ const (
 	requestMemory  = 64 << 10
 	downloadMemory = 320 << 10
 	listMemory     = 2 << 20
-	listedMemory   = 24 // for each byte of a listed name: escaped, in a growing text, and its copy
+	listedMemory   = 24 // for each byte of a listed name: escaped, in a text that grows
 )
 
 // documentMemory is what a document of so many bytes holds: itself, its text once more in the tree and what is made of it, and the tree's elements, of

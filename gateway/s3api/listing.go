@@ -2,6 +2,7 @@ package s3api
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -52,7 +53,11 @@ func (c *call) list(ctx context.Context, after, token string) (*page, error) {
 	return p, c.reserveListed(ctx, p.out)
 }
 
+// usualContents is how many bytes Contents with a name of usual length has.
+const usualContents = 256
+
 func (p *page) writeContents(d *document, owner bool) {
+	d.b = slices.Grow(d.b, usualContents*len(p.out.Objects))
 	for i := range p.out.Objects {
 		o := &p.out.Objects[i]
 		d.begin("Contents")

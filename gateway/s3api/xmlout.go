@@ -13,7 +13,7 @@ const xmlNamespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 // document builds an XML answer, element by element, in the order S3 has them.
 type document struct {
-	b    strings.Builder
+	b    []byte
 	open []string
 	// lossy replaces what XML cannot hold, where the text is for people and the document must parse.
 	lossy bool
@@ -22,8 +22,7 @@ type document struct {
 // newDocument begins a document whose root is in S3's namespace.
 func newDocument(root string) *document {
 	d := &document{}
-	d.b.WriteString(xmlDeclaration)
-	d.b.WriteString("<" + root + ` xmlns="` + xmlNamespace + `">`)
+	d.write(xmlDeclaration, "<", root, ` xmlns="`, xmlNamespace, `">`)
 	d.open = append(d.open, root)
 	return d
 }
@@ -31,37 +30,38 @@ func newDocument(root string) *document {
 // newErrorDocument begins an error answer, which S3 sends without a namespace.
 func newErrorDocument() *document {
 	d := &document{lossy: true}
-	d.b.WriteString(xmlDeclaration)
-	d.b.WriteString("<Error>")
-	d.open = append(d.open, "Error")
+	d.write(xmlDeclaration)
+	d.begin("Error")
 	return d
 }
 
+func (d *document) write(pieces ...string) {
+	for _, piece := range pieces {
+		d.b = append(d.b, piece...)
+	}
+}
+
 func (d *document) begin(name string) {
-	d.b.WriteString("<" + name + ">")
+	d.write("<", name, ">")
 	d.open = append(d.open, name)
 }
 
 // beginTyped begins an element with the schema-instance type that S3 gives to grantees.
 func (d *document) beginTyped(name, xsiType string) {
-	d.b.WriteString("<" + name + ` xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="` + xsiType + `">`)
+	d.write("<", name, ` xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="`, xsiType, `">`)
 	d.open = append(d.open, name)
 }
 
 func (d *document) end() {
 	last := len(d.open) - 1
-	d.b.WriteString("</" + d.open[last] + ">")
+	d.write("</", d.open[last], ">")
 	d.open = d.open[:last]
 }
 
 func (d *document) text(name, value string) {
-	if value == "" {
-		d.b.WriteString("<" + name + "></" + name + ">")
-		return
-	}
-	d.b.WriteString("<" + name + ">")
+	d.write("<", name, ">")
 	d.escape(value)
-	d.b.WriteString("</" + name + ">")
+	d.write("</", name, ">")
 }
 
 // optional writes the element only if there is a value.
@@ -71,27 +71,31 @@ func (d *document) optional(name, value string) {
 	}
 }
 
-func (d *document) number(name string, n int64) { d.text(name, strconv.FormatInt(n, 10)) }
+func (d *document) number(name string, n int64) {
+	d.write("<", name, ">")
+	d.b = strconv.AppendInt(d.b, n, 10)
+	d.write("</", name, ">")
+}
 
 func (d *document) boolean(name string, v bool) { d.text(name, strconv.FormatBool(v)) }
 
-func (d *document) time(name string, t time.Time) { d.text(name, isoTime(t)) }
-
-// isoTime is how S3 writes times in XML: in whole seconds, as in headers, with a fraction of zeros.
-func isoTime(t time.Time) string {
-	return t.UTC().Truncate(time.Second).Format("2006-01-02T15:04:05.000Z")
+// time writes a time as S3 does in XML: in whole seconds, as in headers, with a fraction of zeros.
+func (d *document) time(name string, t time.Time) {
+	d.write("<", name, ">")
+	d.b = t.UTC().Truncate(time.Second).AppendFormat(d.b, "2006-01-02T15:04:05.000Z")
+	d.write("</", name, ">")
 }
 
 func (d *document) etag(value string) { d.text("ETag", quoteETag(value)) }
 
 func quoteETag(value string) string { return `"` + value + `"` }
 
-// bytes closes what is open and returns the document.
+// bytes closes what is open and returns the document, which must not be written to any more.
 func (d *document) bytes() []byte {
 	for len(d.open) > 0 {
 		d.end()
 	}
-	return []byte(d.b.String())
+	return d.b
 }
 
 // escape writes text. A character that XML 1.0 cannot hold becomes a numeric reference, as in S3's own answers: a strict parser refuses it, where a
@@ -118,13 +122,12 @@ func (d *document) escape(s string) {
 			replacement = "&#x" + strconv.FormatInt(int64(r), 16) + ";"
 		}
 		if replacement != "" {
-			d.b.WriteString(s[from:i])
-			d.b.WriteString(replacement)
+			d.write(s[from:i], replacement)
 			from = i + size
 		}
 		i += size
 	}
-	d.b.WriteString(s[from:])
+	d.write(s[from:])
 }
 
 // isXMLCharacter reports what XML 1.0 can hold, as itself or as a reference.
@@ -136,6 +139,7 @@ func isXMLCharacter(r rune) bool {
 func urlEncode(s string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
+	b.Grow(len(s))
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
