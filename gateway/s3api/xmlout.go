@@ -86,7 +86,11 @@ func (d *document) time(name string, t time.Time) {
 	d.write("</", name, ">")
 }
 
-func (d *document) etag(value string) { d.text("ETag", quoteETag(value)) }
+func (d *document) etag(value string) {
+	d.write("<ETag>&#34;")
+	d.escape(value)
+	d.write("&#34;</ETag>")
+}
 
 func quoteETag(value string) string { return `"` + value + `"` }
 
