@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -96,6 +97,7 @@ func (s *Service) list(ctx context.Context, in *ListInput) (*ListOutput, error) 
 	if err := s.complement(ctx, b, page.Items); err != nil {
 		return nil, err
 	}
+	out.Objects = slices.Grow(out.Objects, len(page.Items))
 	for _, e := range page.Items {
 		if e.gone {
 			continue

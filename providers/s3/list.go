@@ -208,6 +208,7 @@ func (s *scan) fetch(ctx context.Context) error {
 		return err
 	}
 	last := s.progress.last
+	s.entries = make([]driver.Entry, 0, len(answer.Contents)+len(answer.CommonPrefixes))
 	for i, j := 0, 0; i < len(answer.Contents) || j < len(answer.CommonPrefixes); {
 		var entry driver.Entry
 		if j == len(answer.CommonPrefixes) || i < len(answer.Contents) && answer.Contents[i].Key < answer.CommonPrefixes[j].Prefix {
