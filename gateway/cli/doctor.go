@@ -197,7 +197,8 @@ func (d *doctor) vault(ctx context.Context, c *config.Vault) {
 // open opens a provider, without its lock if another process has it.
 func (d *doctor) open(ctx context.Context, p config.Provider) (backend driver.Driver, readOnly bool, err error) {
 	backend, err = registry(false, d.log).Open(ctx, p.Type, p.Decode)
-	if err != nil && driver.KindOf(err) == driver.Conflict {
+	// Only a folder has one user at a time; a service that answers with a conflict has failed.
+	if err != nil && p.Type == "local" && driver.KindOf(err) == driver.Conflict {
 		backend, err = registry(true, d.log).Open(ctx, p.Type, p.Decode)
 		return backend, true, err
 	}

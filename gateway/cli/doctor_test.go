@@ -7,8 +7,11 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -193,6 +196,31 @@ func TestDoctorBesideAGateway(t *testing.T) {
 	defer func() { _ = folder.Close() }()
 	out := k.want(0, "in use by a running gateway", "doctor", "--config", k.path("config.yaml"))
 	if strings.Contains(out, "creators") || !strings.Contains(out, "opens; vault file number 1") {
+		t.Errorf("says:\n%s", out)
+	}
+}
+
+// TestDoctorOnAServiceInConflict: only folders are held by a gateway; a service that answers a write with 409 has refused it.
+func TestDoctorOnAServiceInConflict(t *testing.T) {
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		switch r.Method {
+		case http.MethodGet:
+			_, _ = io.WriteString(w, `<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>`)
+		case http.MethodHead:
+			w.WriteHeader(http.StatusNotFound)
+		default:
+			w.WriteHeader(http.StatusConflict)
+			_, _ = io.WriteString(w, `<Error><Code>Conflict</Code><Message>not now</Message></Error>`)
+		}
+	}))
+	defer service.Close()
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDTEST")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secretsecret")
+	k := newClinic(t)
+	k.write("config.yaml", strings.Replace(k.config, "type: local, path: "+k.path("data"), "type: s3, bucket: backup, endpoint: '"+service.URL+"'", 1))
+	out := k.want(1, "409 Conflict: not now", "doctor", "--config", k.path("config.yaml"))
+	if strings.Contains(out, "in use by a running gateway") {
 		t.Errorf("says:\n%s", out)
 	}
 }
