@@ -213,6 +213,10 @@ func (d *doctor) storage(ctx context.Context, subject string, backend driver.Dri
 		d.report(subject, probe.Lacking, "the bucket keeps versions", "what is deleted or overwritten goes on costing space until a lifecycle rule for noncurrent versions removes it")
 	}
 	if bucket, ok := backend.(*s3.Bucket); ok {
+		found := bucket.Probe()
+		for _, refused := range found.RefusedNames() {
+			d.report(subject, probe.Lacking, "some names are lost, refused or taken for others", refused)
+		}
 		d.rules(ctx, subject, bucket)
 	}
 	found, err := probe.Run(ctx, backend)

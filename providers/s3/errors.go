@@ -37,6 +37,7 @@ var codeKinds = map[string]driver.Kind{
 	"KeyTooLongError": driver.InvalidKey, "XMinioInvalidObjectName": driver.InvalidKey, "InvalidObjectName": driver.InvalidKey,
 	"XMinioObjectExistsAsDirectory": driver.InvalidKey, "XMinioParentIsObject": driver.InvalidKey, "InvalidURI": driver.InvalidKey,
 	"XMinioInvalidResourceName": driver.InvalidKey,
+	"ObjectParentIsFile":        driver.InvalidKey, "ExistingObjectIsDirectory": driver.InvalidKey, // versitygw's
 
 	"InvalidRange":   driver.InvalidRange,
 	"EntityTooLarge": driver.TooLarge, "MaxMessageLengthExceeded": driver.TooLarge,

@@ -14,7 +14,9 @@ type names struct {
 	prefix string
 	// strict says that the service keeps objects as files, so that some names are taken for others or refused.
 	strict bool
-	maxKey int
+	// noSlashAtEnd says that the service holds no object whose name ends in a slash.
+	noSlashAtEnd bool
+	maxKey       int
 }
 
 // maxSegment is the longest segment, in bytes, that such a service holds.
@@ -22,7 +24,7 @@ const maxSegment = 255
 
 // of returns the object name of a key, and false where it cannot be held exactly.
 func (n *names) of(key string) (string, bool) {
-	if !driver.ValidKey(key, n.maxKey) {
+	if !driver.ValidKey(key, n.maxKey) || n.noSlashAtEnd && strings.HasSuffix(key, "/") {
 		return "", false
 	}
 	return n.prefix + key, !n.strict || isPlain(key)

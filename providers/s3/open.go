@@ -181,7 +181,8 @@ func (b *Bucket) start(ctx context.Context, opts *Options) error {
 	}
 	b.caps = b.probe.capabilities(b.names.maxKey)
 	b.keepsFiles = b.config.isMinIO() || b.probe.FolderClash
-	b.names.strict = b.keepsFiles
+	b.names.strict = b.keepsFiles || b.probe.MixesNames
+	b.names.noSlashAtEnd = b.probe.NoSlashAtEnd
 	b.clashes.check = b.config.FolderClash == ClashCheck || b.config.FolderClash == "" && b.keepsFiles
 	if b.config.FolderClash == ClashIgnore && b.probe.FolderClash {
 		b.log.Warn("s3: this service hides a/b from lists while a exists, and folder_clash is ignore: right only for vaults whose names are encrypted")

@@ -20,6 +20,8 @@ type Probe struct {
 	StrongList        bool `json:"list_after_write"`   // and so does a list
 	SuffixRange       bool `json:"suffix_range"`       // "the last n bytes" is understood
 	FolderClash       bool `json:"folder_clash"`       // "a/b" is hidden or refused while "a" exists
+	MixesNames        bool `json:"mixes_names"`        // "a//b" is refused or is the object "a/b"
+	NoSlashAtEnd      bool `json:"no_slash_at_end"`    // "a/" is refused or cannot be read
 	Versioned         bool `json:"versioned"`          // the bucket keeps what is overwritten and deleted
 }
 
@@ -52,8 +54,27 @@ func (p *Probe) Findings() []Finding {
 		pick("lists show the last write", p.StrongList, true, "nothing to do", "lists may lag behind: do not sync with deletion against them"),
 		pick("understands a range from the end", p.SuffixRange, true, "nothing to do", "each such read costs one more request"),
 		pick("hides a/b while a exists", p.FolderClash, false, "a write of one while the other exists is refused (option folder_clash); vaults with encrypted names are not concerned", "nothing to do"),
+		pick("takes a//b for a/b, or refuses it", p.MixesNames, false, mixedNames, "nothing to do"),
+		pick("loses or refuses an object whose name ends in a slash", p.NoSlashAtEnd, false, slashNames, "nothing to do"),
 		pick("keeps versions", p.Versioned, false, "deleted and overwritten objects go on costing space until a lifecycle rule for noncurrent versions removes them", "nothing to do"),
 	}
+}
+
+const (
+	mixedNames = "names with a leading or doubled slash, or with . or .. as a segment, are refused; use others"
+	slashNames = "names that end in a slash are refused; use others"
+)
+
+// RefusedNames says which names the driver refuses because the service would not hold them exactly.
+func (p *Probe) RefusedNames() []string {
+	var refused []string
+	if p.MixesNames {
+		refused = append(refused, mixedNames)
+	}
+	if p.NoSlashAtEnd {
+		refused = append(refused, slashNames)
+	}
+	return refused
 }
 
 // Shared reports whether several gateways may use the root at once: without these conditions one would undo what another acknowledged.

@@ -2,8 +2,10 @@ package s3_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
+	"sallyport/providers/driver"
 	"sallyport/providers/s3"
 	"sallyport/providers/s3/internal/awslike"
 )
@@ -16,6 +18,9 @@ func TestProbeFindsWhatIsMissing(t *testing.T) {
 		"complete-if": func(p *s3.Probe) *bool { return &p.CompleteIfMatch },
 		"delete-if":   func(p *s3.Probe) *bool { return &p.ConditionalDelete },
 		"suffix":      func(p *s3.Probe) *bool { return &p.SuffixRange },
+		"long-suffix": func(p *s3.Probe) *bool { return &p.SuffixRange },
+		"names":       func(p *s3.Probe) *bool { return &p.MixesNames },
+		"slash-end":   func(p *s3.Probe) *bool { return &p.NoSlashAtEnd },
 		"races":       func(p *s3.Probe) *bool { return &p.CreateIfAbsent },
 	} {
 		s := newService(t, false)
@@ -24,7 +29,7 @@ func TestProbeFindsWhatIsMissing(t *testing.T) {
 		found := d.Probe()
 		want := perfect
 		if lost != nil {
-			*lost(&want) = false
+			*lost(&want) = !*lost(&want)
 		}
 		switch lacks {
 		case "put-if", "races":
@@ -45,6 +50,48 @@ func TestProbeFindsWhatIsMissing(t *testing.T) {
 		if shared := lacks != "put-if" && lacks != "complete-if" && lacks != "races"; found.Shared() != shared {
 			t.Errorf("lacking %q: shared %v", lacks, found.Shared())
 		}
+	}
+}
+
+// A service that keeps objects in folders refuses a/b while a exists, each in its own words.
+func TestProbeFindsFolders(t *testing.T) {
+	for _, refusal := range []awslike.Fault{
+		{Status: 409, Code: "ObjectParentIsFile"}, {Status: 409, Code: "Conflict"}, {Status: 400, Code: "XMinioParentIsObject"}, {Status: 403, Code: "AccessDenied"},
+	} {
+		s := newService(t, false)
+		s.fails(func(r *http.Request) awslike.Fault {
+			if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "folder/a/b") {
+				return refusal
+			}
+			return awslike.Fault{}
+		})
+		d := s.open(t, nil, &s3.Options{})
+		if found := d.Probe(); !found.FolderClash || !found.Shared() {
+			t.Errorf("%s: %+v", refusal.Code, found)
+		}
+		if strings.Contains(refusal.Code, "Parent") {
+			_, err := d.Put(t.Context(), "folder/a/b", strings.NewReader("x"), 1, &driver.PutOptions{})
+			wantKind(t, refusal.Code, err, driver.InvalidKey)
+		}
+	}
+}
+
+// What a service would store under another object's name, or nowhere, is refused before anything is sent.
+func TestNamesThatAServiceMixesAreRefused(t *testing.T) {
+	s := newService(t, false)
+	s.Lacks = []string{"names", "slash-end"}
+	d := s.open(t, nil, &s3.Options{})
+	put(t, d, "a/b", []byte("old"))
+	for _, key := range []string{"a//b", "/a", "a/", "a/../b", "a/./b"} {
+		_, err := d.Put(t.Context(), key, strings.NewReader("new"), 3, &driver.PutOptions{})
+		wantKind(t, key, err, driver.InvalidKey)
+	}
+	if got, err := get(t.Context(), d, "a/b"); string(got) != "old" {
+		t.Errorf("%q, %v", got, err)
+	}
+	probe := d.Probe()
+	if n := len(probe.RefusedNames()); n != 2 {
+		t.Errorf("%d kinds of names are told", n)
 	}
 }
 
@@ -95,7 +142,7 @@ func TestFindings(t *testing.T) {
 				good++
 			}
 		}
-		if n := len(p.Findings()); p == perfect && good != n || p == least && (good != 2 || p.Shared()) {
+		if n := len(p.Findings()); p == perfect && good != n || p == least && (good != 4 || p.Shared()) {
 			t.Errorf("%d of %d are good in %+v", good, n, p)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -65,7 +67,7 @@ type prober struct {
 }
 
 func (p *prober) run(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{p.sweep, p.readAndList, p.suffix, p.putConditions, p.putRaces, p.completeConditions, p.deleteCondition, p.folders} {
+	for _, step := range []func(context.Context) error{p.sweep, p.readAndList, p.suffix, p.putConditions, p.putRaces, p.completeConditions, p.deleteCondition, p.folders, p.likeNames} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -180,13 +182,25 @@ func (p *prober) list(ctx context.Context, folder string) ([]string, error) {
 	return names, err
 }
 
+// suffix asks for the end of an object, and for more than it has, which must read it whole.
 func (p *prober) suffix(ctx context.Context) error {
-	got, err := p.get(ctx, "read", driver.GetOptions{Suffix: 3})
-	p.found.SuffixRange = err == nil && (got == "ond" || got == "rst")
-	if driver.Is(err, driver.Corrupt) || driver.Is(err, driver.Internal) || driver.Is(err, driver.Unsupported) || driver.Is(err, driver.InvalidRange) {
-		err = nil
+	whole, err := p.get(ctx, "read", driver.GetOptions{})
+	if err != nil {
+		return err
 	}
-	return err
+	p.found.SuffixRange = true
+	for _, last := range []int{3, len(whole) + 1} {
+		got, err := p.get(ctx, "read", driver.GetOptions{Suffix: int64(last)})
+		if err == nil && got == whole[max(0, len(whole)-last):] {
+			continue
+		}
+		p.found.SuffixRange = false
+		if driver.Is(err, driver.Corrupt) || driver.Is(err, driver.Internal) || driver.Is(err, driver.Unsupported) || driver.Is(err, driver.InvalidRange) {
+			err = nil
+		}
+		return err
+	}
+	return nil
 }
 
 func (p *prober) putConditions(ctx context.Context) error {
@@ -355,12 +369,50 @@ func (p *prober) folders(ctx context.Context) error {
 		return err
 	}
 	_, err := p.put(ctx, "folder/a/b", "x", driver.PutOptions{})
-	if err != nil && !driver.Is(err, driver.InvalidKey) && !driver.Is(err, driver.Internal) && !driver.Is(err, driver.Denied) {
+	if err != nil && !refusesName(err) {
 		return err
 	}
 	seen, listErr := p.list(ctx, "folder/")
 	p.found.FolderClash = err != nil || len(seen) != 2
 	return listErr
+}
+
+// refusesName reports whether a failure can be a service's way to say that it does not hold such a name.
+func refusesName(err error) bool {
+	return slices.Contains([]driver.Kind{driver.InvalidKey, driver.Internal, driver.Denied, driver.Conflict, driver.NotFound}, driver.KindOf(err))
+}
+
+// likeNames looks whether names that a file system would take for one another are those of different objects.
+func (p *prober) likeNames(ctx context.Context) error {
+	kept := func(key, text string) (bool, error) {
+		_, err := p.put(ctx, key, text, driver.PutOptions{})
+		if err == nil {
+			var got string
+			if got, err = p.get(ctx, key, driver.GetOptions{}); err == nil {
+				return got == text, nil
+			}
+		}
+		if refusesName(err) {
+			return false, nil
+		}
+		return false, err
+	}
+	if _, err := p.put(ctx, "names/a/b", "one slash", driver.PutOptions{}); err != nil {
+		return err
+	}
+	doubled, err := kept("names/a//b", "two slashes")
+	if err != nil {
+		return err
+	}
+	single, err := p.get(ctx, "names/a/b", driver.GetOptions{})
+	if err != nil && !driver.Is(err, driver.NotFound) {
+		return err
+	}
+	p.found.MixesNames = !doubled || single != "one slash"
+	// SeaweedFS holds up to 1 KiB under such a name, and misplaces more.
+	atEnd, err := kept("names/end/", strings.Repeat("slash at the end", 256))
+	p.found.NoSlashAtEnd = !atEnd
+	return err
 }
 
 // clean removes whatever the probe may have written, also what a list would hide.
@@ -385,6 +437,11 @@ func (p *prober) clean(ctx context.Context) error {
 	}
 	note(p.b.remove(ctx, p.op, p.dir, p.name("folder/a"), ""))
 	note(p.b.remove(ctx, p.op, p.dir, p.name("folder/a/b"), ""))
+	for _, key := range []string{"names/a//b", "names/end/"} {
+		if err := p.b.remove(ctx, p.op, p.dir, p.name(key), ""); err != nil && !refusesName(err) {
+			note(err)
+		}
+	}
 	names, err := p.list(ctx, "")
 	note(err)
 	for _, name := range names {

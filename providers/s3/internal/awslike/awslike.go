@@ -60,7 +60,8 @@ type Service struct {
 	// Plan decides what goes wrong with a request; nil = nothing. It is called once for each, before it is looked at.
 	Plan func(r *http.Request) Fault
 	// Lacks are abilities that the service pretends not to know: "put-if", "complete-if", "delete-if", "suffix",
-	// "part-checksum", "races" (conditions on names that hold "/race/").
+	// "long-suffix" (of more than the object has), "part-checksum", "names" (a//b is a/b), "slash-end" (more than 1 KiB for a/ is stored elsewhere),
+	// "races" (conditions on names that hold "/race/").
 	Lacks []string
 	// MinPart is the length in bytes of all parts but the last; 0 = 5 MiB.
 	MinPart int
@@ -246,6 +247,9 @@ func (s *Service) handle(r *http.Request) (*answer, *failure) {
 	if bucket != s.Bucket {
 		return nil, refuse(http.StatusNotFound, "NoSuchBucket")
 	}
+	if s.lacks("names") {
+		name = strings.ReplaceAll(name, "//", "/")
+	}
 	if len(name) > 1024 {
 		return nil, refuse(http.StatusBadRequest, "KeyTooLongError")
 	}
@@ -255,6 +259,9 @@ func (s *Service) handle(r *http.Request) (*answer, *failure) {
 		if body, f = readBody(r); f != nil {
 			return nil, f
 		}
+	}
+	if s.lacks("slash-end") && strings.HasSuffix(name, "/") && r.Method == http.MethodPut && len(body) > 1<<10 {
+		name += "misplaced"
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -325,7 +332,8 @@ func (s *Service) get(r *http.Request, name string) (*answer, *failure) {
 	a := &answer{status: http.StatusOK, header: http.Header{"Etag": {`"` + o.etag + `"`}, "Last-Modified": {o.modified.UTC().Format(http.TimeFormat)}}, body: o.data}
 	if text := r.Header.Get("Range"); text != "" && (!s.lacks("suffix") || !strings.HasPrefix(text, "bytes=-")) {
 		first, last, ok := byteRange(text, int64(len(o.data)))
-		if !ok {
+		suffix, _ := strconv.ParseInt(strings.TrimPrefix(text, "bytes=-"), 10, 64) // 0 for any other range
+		if !ok || s.lacks("long-suffix") && suffix > int64(len(o.data)) {
 			return nil, refuse(http.StatusRequestedRangeNotSatisfiable, "InvalidRange")
 		}
 		a.status, a.body = http.StatusPartialContent, o.data[first:last+1]
