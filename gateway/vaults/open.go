@@ -70,6 +70,25 @@ func (v *Vault) CheckCreate(ctx context.Context, create *CreateOptions) error {
 	return nil
 }
 
+// probesDir is where drivers and doctor try a storage out. What was killed meanwhile leaves something there, which the next one removes after a while.
+const probesDir = ".sallyport/probe/"
+
+func (v *Vault) checkEmpty(ctx context.Context) error {
+	for _, after := range []string{"", probesDir + "\U0010ffff"} {
+		page, err := v.store.List(ctx, &providers.ListOptions{After: after, Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(page.Entries) == 0 {
+			return nil
+		}
+		if key := page.Entries[0].Key; !strings.HasPrefix(key, probesDir) {
+			return fmt.Errorf("its root is not empty (it holds %q): choose an empty one, or put back the vault file these objects belong to", key)
+		}
+	}
+	return nil
+}
+
 func (v *Vault) checkCreate(ctx context.Context, create *CreateOptions) error {
 	exists, err := v.Exists(ctx)
 	if err != nil {
@@ -87,12 +106,8 @@ func (v *Vault) checkCreate(ctx context.Context, create *CreateOptions) error {
 			return fmt.Errorf("its root holds no vault file, and this gateway has used one before: put back %s: %w", v.state.copyHint(), ErrVaultExists)
 		}
 	}
-	page, err := v.store.List(ctx, &providers.ListOptions{Limit: 1})
-	if err != nil {
+	if err := v.checkEmpty(ctx); err != nil {
 		return err
-	}
-	if len(page.Entries) > 0 {
-		return fmt.Errorf("its root is not empty (it holds %q): choose an empty one, or put back the vault file these objects belong to", page.Entries[0].Key)
 	}
 	if !create.Key.IsZero() { // else the caller has still to draw it
 		if err := vault.CheckRecoveryKey(create.Key); err != nil {

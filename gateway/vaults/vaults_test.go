@@ -227,6 +227,22 @@ func TestCheckCreateRefusesWhatCreateWould(t *testing.T) {
 	}
 }
 
+// A probe that was killed, of a driver or of doctor, leaves objects of which nobody should have to know.
+func TestWhatProbesLeftIsNoObstacle(t *testing.T) {
+	for name, more := range map[string]string{"nothing else": "", "an object before it": ".a", "one behind it": "bucket/key", "a vault's": ".sallyport/vault/x"} {
+		r := newRoot(t)
+		r.plant(".sallyport/probe/1/read", []byte("x"))
+		r.plant(".sallyport/probe/\U0010ff00/read", []byte("x"))
+		if more != "" {
+			r.plant(more, []byte("x"))
+		}
+		err := r.vault("").Create(t.Context(), &vaults.CreateOptions{Key: vaultstest.Key(t)})
+		if more == "" && err != nil || more != "" && (err == nil || !strings.Contains(err.Error(), more)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestRacingCreatesMakeOneVault(t *testing.T) {
 	r := newRoot(t)
 	var wg sync.WaitGroup
