@@ -369,7 +369,9 @@ func TestDoctorOnMinIO(t *testing.T) {
 	m := newOnMinIO(t)
 	before := m.names(t)
 	out := command(t).run(t, "doctor", "--config", m.config(t, "doctor", m.provider("")))
-	for _, want := range []string{"several gateways may share it", "delete only if unchanged: the backend does not offer it", "such a name is refused", "opens; vault file number 1"} {
+	for _, want := range []string{
+		"several gateways may share it", "delete only if unchanged: the backend does not offer it", "such a name is refused", "not every name is held exactly", "a leading or doubled slash", "opens; vault file number 1",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("does not say %q:\n%s", want, out)
 		}

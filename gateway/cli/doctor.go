@@ -215,7 +215,7 @@ func (d *doctor) storage(ctx context.Context, subject string, backend driver.Dri
 	if bucket, ok := backend.(*s3.Bucket); ok {
 		found := bucket.Probe()
 		for _, refused := range found.RefusedNames() {
-			d.report(subject, probe.Lacking, "some names are lost, refused or taken for others", refused)
+			d.report(subject, probe.Lacking, "not every name is held exactly", refused)
 		}
 		d.rules(ctx, subject, bucket)
 	}

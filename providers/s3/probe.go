@@ -61,8 +61,8 @@ func (p *Probe) Findings() []Finding {
 }
 
 const (
-	mixedNames = "names with a leading or doubled slash, or with . or .. as a segment, are refused; use others"
-	slashNames = "names that end in a slash are refused; use others"
+	mixedNames = "keys with a leading or doubled slash, and with . or .. or more than 255 bytes between two slashes, are refused: the service would refuse them too, or take them for others; use other keys"
+	slashNames = "keys that end in a slash are refused: the service would refuse them too, or lose what they hold; use other keys"
 )
 
 // RefusedNames says which names the driver refuses because the service would not hold them exactly.
